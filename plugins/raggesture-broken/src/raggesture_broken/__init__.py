@@ -1,0 +1,1 @@
+"""Plugins that are wrong, one way each: a test fixture."""

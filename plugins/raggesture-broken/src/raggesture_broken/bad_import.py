@@ -1,0 +1,3 @@
+"""Fails on import."""
+
+raise ImportError("this module needs a library that nobody has")

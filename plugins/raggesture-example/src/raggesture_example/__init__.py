@@ -1,0 +1,21 @@
+"""A raggesture plugin: the retriever ``emphasis`` and the guidance schedule ``ease``."""
+
+from __future__ import annotations
+
+from raggesture.plugins.hookspecs import hookimpl
+from raggesture_example.ease import Ease
+from raggesture_example.emphasis import Emphasis
+
+__all__ = ["Ease", "Emphasis"]
+
+
+@hookimpl
+def raggesture_retrievers() -> list[type]:
+    """The retrievers of this package."""
+    return [Emphasis]
+
+
+@hookimpl
+def raggesture_guidance_schedules() -> list[type]:
+    """The guidance schedules of this package."""
+    return [Ease]

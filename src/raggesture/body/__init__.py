@@ -1,0 +1,1 @@
+"""The body: joints, parts, rotations, forward kinematics, features."""

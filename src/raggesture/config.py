@@ -1,0 +1,271 @@
+"""Settings: defaults < profile (with its parents) < environment < command line, each value with its origin.
+
+Every table has a pydantic model: unknown keys are errors with the nearest name and an address, types are not bent. The
+tables of parts (``[retriever.NAME]``, ``[guidance.NAME]``, ``[export.NAME]``) are checked against the part's own options.
+
+Source: DESIGN section 6. Imports no torch of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from raggesture.errors import ConfigError, did_you_mean
+from raggesture.plugins.manager import EXPORTERS, RETRIEVERS, SCHEDULES, PartKind, PluginManager
+from raggesture.profiles import SCHEMA, Leaf, Where, environment_leaves, option_leaves, profile_leaves, readings, refuse_secrets
+
+__all__ = ["SCHEMA", "Anchors", "Compat", "Generate", "Overrides", "Placement", "Plugins", "Settings", "load_settings"]
+
+DEFAULT_ORIGIN = "default"
+Inject = Literal["inversion+guidance", "inversion", "noised", "inpaint", "none"]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Generate(_Table):
+    """``[generate]``: what is done with a speech."""
+
+    retriever: str = "llm"
+    guidance: str = "hold"
+    inject: Inject = "inversion+guidance"
+    weight: Annotated[float, Field(ge=0, le=1)] = 1.0
+    steps: Annotated[int, Field(ge=2, le=1000)] = 50
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    speaker: str = ""
+    plant_feet: bool = True
+    formats: Annotated[tuple[str, ...], Field(min_length=1)] = ("npz", "html")
+    model: str = "starter"
+    index: str = "starter"
+
+
+class Placement(_Table):
+    """``[placement]``: where hits go. ``chunks``: seconds of the exemplar that are injected around its stroke."""
+
+    chunks: Annotated[int, Field(ge=1, le=3)] = 2
+
+
+class Anchors(_Table):
+    """``[anchors]``: how exemplars become anchors. Nothing to set yet."""
+
+
+class Compat(_Table):
+    """``[compat]``: what is done as the released code does it. Nothing to set yet."""
+
+
+class Plugins(_Table):
+    """``[plugins]``: which installed plugins may load (``RAGGESTURE_PLUGINS`` limits them further)."""
+
+    only: tuple[str, ...] | None = None
+
+
+_TABLES: Mapping[str, type[_Table]] = {"generate": Generate, "placement": Placement, "anchors": Anchors, "compat": Compat, "plugins": Plugins}
+_PART_TABLES: Mapping[str, PartKind] = {"retriever": RETRIEVERS, "guidance": SCHEDULES, "export": EXPORTERS}
+_TYPE_NAMES = {
+    **{"int_type": "int", "int_parsing": "int", "int_from_float": "int", "float_type": "float", "bool_type": "bool", "string_type": "str"},
+    **{"tuple_type": "list", "list_type": "list", "model_type": "table", "dict_type": "table", "none_required": "nothing"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says. ``generate``: key of ``[generate]`` -> (value, flag); then the -R and -G texts."""
+
+    generate: Mapping[str, tuple[Any, str]]
+    retriever_options: Sequence[str] = ()
+    guidance_options: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one run, checked. ``origins``: dotted key -> (value as JSON data, where it came from)."""
+
+    generate: Generate
+    placement: Placement
+    anchors: Anchors
+    compat: Compat
+    options: Mapping[tuple[str, str], BaseModel]
+    origins: Mapping[str, tuple[Any, str]]
+    parts: PluginManager
+
+    def retriever(self) -> Any:
+        """The chosen retriever, constructed."""
+        return self._make("retriever", self.generate.retriever)
+
+    def schedule(self) -> Any:
+        """The chosen guidance schedule, constructed."""
+        return self._make("guidance", self.generate.guidance)
+
+    def exporters(self) -> tuple[Any, ...]:
+        """The exporters of the chosen formats, constructed, in order."""
+        return tuple(self._make("export", name) for name in self.generate.formats)
+
+    def _make(self, section: str, name: str) -> Any:
+        return self.parts.make(_PART_TABLES[section], name, self.options[(section, name)])
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """``{"generate.steps": {"value": 50, "origin": "default"}, ...}``, as the trace and ``--dry-run --json`` show it."""
+        return {key: {"value": value, "origin": origin} for key, (value, origin) in self.origins.items()}
+
+
+def load_settings(
+    profile: str | None = None,
+    *,
+    overrides: Overrides | None = None,
+    environ: Mapping[str, str] | None = None,
+    parts: PluginManager | None = None,
+) -> Settings:
+    """Put the layers together and check them.
+
+    Args:
+        profile: name of a packaged profile, or a path to one.
+        overrides: the command line.
+        environ: the environment; None for the process's.
+        parts: where retrievers, schedules and exporters come from; None for a manager of its own.
+
+    Raises:
+        ConfigError: an unknown key, name or profile, a value of another type, a secret.
+    """
+    environ = os.environ if environ is None else environ
+    overrides = overrides or Overrides({})
+    parts = PluginManager.from_environment(environ) if parts is None else parts
+    leaves: dict[Where, Leaf] = {}
+    for layer in profile_leaves(profile) if profile is not None else []:
+        _lay(leaves, layer)
+    _lay(leaves, _named(environment_leaves(environ), parts))
+    flags: dict[Where, Leaf] = {("generate", key): Leaf(value, f"command line {flag}", flag) for key, (value, flag) in overrides.generate.items()}
+    refuse_secrets(flags)
+    _lay(leaves, flags)
+    _check_sections(leaves)
+
+    only = _checked(Plugins, ("plugins",), leaves)[0]
+    parts = parts.restricted_to(only.only if isinstance(only, Plugins) else None)
+    generate = _checked(Generate, ("generate",), leaves)[0]
+    assert isinstance(generate, Generate)
+    _lay(leaves, option_leaves("retriever", generate.retriever, "-R", overrides.retriever_options))
+    _lay(leaves, option_leaves("guidance", generate.guidance, "-G", overrides.guidance_options))
+    chosen = [("retriever", generate.retriever), ("guidance", generate.guidance), *(("export", name) for name in generate.formats)]
+
+    origins: dict[str, tuple[Any, str]] = {}
+    tables: dict[str, _Table] = {}
+    for section, model in _TABLES.items():
+        table, where_from = _checked(model, (section,), leaves)
+        tables[section] = table
+        origins |= where_from
+    options: dict[tuple[str, str], BaseModel] = {}
+    for section, name in dict.fromkeys([*chosen, *((where[0], where[1]) for where in leaves if where[0] in _PART_TABLES)]):
+        part = _find(parts, section, name, leaves, chosen=(section, name) in chosen)
+        options[(section, name)], where_from = _checked(part, (section, name), leaves)
+        if (section, name) in chosen:
+            origins |= where_from
+    return Settings(generate, tables["placement"], tables["anchors"], tables["compat"], options, origins, parts)  # type: ignore[arg-type]
+
+
+def _lay(leaves: dict[Where, Leaf], upper: Mapping[Where, Leaf]) -> None:
+    """Put a layer over those below: tables merge key by key, everything else replaces."""
+    for where, leaf in upper.items():
+        if leaf.value == {} and any(each[: len(where)] == where for each in leaves):
+            continue  # an empty table says nothing
+        for other in [each for each in leaves if each != where and (each[: len(where)] == where or where[: len(each)] == each)]:
+            del leaves[other]  # a table over a value or the other way round
+        leaves[where] = leaf
+
+
+def _named(leaves: Mapping[Where, Leaf], parts: PluginManager) -> dict[Where, Leaf]:
+    """Environment variables cannot hold '-': find the part that is meant."""
+    named: dict[Where, Leaf] = {}
+    for where, leaf in leaves.items():
+        kind = _PART_TABLES.get(where[0])
+        if kind is not None and len(where) > 2:
+            known = parts.names(kind, third_parties=False)
+            if where[1] not in known and where[1].replace("_", "-") not in known:
+                known = parts.names(kind)
+            where = (where[0], next((name for name in known if name.replace("-", "_") == where[1]), where[1]), *where[2:])
+        named[where] = leaf
+    return named
+
+
+def _check_sections(leaves: Mapping[Where, Leaf]) -> None:
+    for where, leaf in leaves.items():
+        known = (*_TABLES, *_PART_TABLES)
+        if where[0] not in known:
+            raise ConfigError(f"{leaf.address}: unknown table {where[0]!r}; {did_you_mean(where[0], known)}")
+        depth = 3 if where[0] in _PART_TABLES else 2
+        empty = leaf.value == {} and len(where) == depth - 1
+        if len(where) < depth and not empty:
+            what = f"[{where[0]}.NAME] with keys" if depth == 3 else f"a table [{where[0]}]"
+            raise ConfigError(f"{leaf.address}: expected {what}, got {_described(leaf.value)} - write it as a table")
+
+
+def _find(parts: PluginManager, section: str, name: str, leaves: Mapping[Where, Leaf], *, chosen: bool) -> type[BaseModel]:
+    key = ("generate", {"retriever": "retriever", "guidance": "guidance", "export": "formats"}[section])
+    where = key if chosen else next(each for each in leaves if each[:2] == (section, name))
+    try:
+        options: type[BaseModel] = parts.part(_PART_TABLES[section], name).cls.Options
+    except ConfigError as fault:
+        address = leaves[where].address if where in leaves else ""
+        raise ConfigError(f"{address}: {fault}" if address else str(fault)) from fault
+    return options
+
+
+def _checked(model: type[BaseModel], at: Where, leaves: Mapping[Where, Leaf]) -> tuple[Any, dict[str, tuple[Any, str]]]:
+    """An instance of ``model`` from the leaves under ``at``, and the origin of each of its values."""
+    mine = {where[len(at) :]: leaf for where, leaf in leaves.items() if where[: len(at)] == at and len(where) > len(at)}
+    values = {where: leaf.value for where, leaf in mine.items()}
+    for where, leaf in mine.items():
+        if leaf.text:
+            found = (reading for reading in readings(leaf.value) if not _faults(model, {**values, where: reading}, where))
+            values[where] = next(found, leaf.value)
+    for where, error in _faults(model, values, ()):
+        raise ConfigError(_message(model, at, mine, where, error))
+    table = model.model_validate_json(_as_json(values))
+    shown = json.loads(table.model_dump_json())
+    origins: dict[str, tuple[Any, str]] = {}
+    for key, value in shown.items():
+        given = [leaf.origin for where, leaf in mine.items() if where[0] == key]
+        origins[".".join((*at, key))] = (value, given[-1] if given else DEFAULT_ORIGIN)
+    return table, origins
+
+
+def _as_json(values: Mapping[Where, Any]) -> str:
+    """JSON of the tree: in JSON pydantic's strict mode takes a list for a tuple and a string for a path, and nothing else bent."""
+    tree: dict[str, Any] = {}
+    for where, value in values.items():
+        at = tree
+        for key in where[:-1]:
+            at = at.setdefault(key, {})
+        at[where[-1]] = value
+    return json.dumps(tree, default=str)
+
+
+def _faults(model: type[BaseModel], values: Mapping[Where, Any], where: Where) -> list[tuple[Where, Any]]:
+    """Errors of validation at or below ``where``."""
+    try:
+        model.model_validate_json(_as_json(values))
+    except ValidationError as fault:
+        found = [(tuple(str(key) for key in error["loc"]), error) for error in fault.errors(include_url=False, include_context=False)]
+        return [(at, error) for at, error in found if at[: len(where)] == where]
+    return []
+
+
+def _message(model: type[BaseModel], at: Where, mine: Mapping[Where, Leaf], where: Where, error: Any) -> str:
+    leaf = next((mine[where[:depth]] for depth in range(len(where), 0, -1) if where[:depth] in mine), None)
+    leaf = leaf or next((each for key, each in mine.items() if key[: len(where)] == where), None)
+    address = leaf.address if leaf is not None else ".".join((*at, *where))
+    if error["type"] == "extra_forbidden":
+        return f"{address}: unknown key {where[-1]!r}; {did_you_mean(where[-1], model.model_fields)}"
+    expected = _TYPE_NAMES.get(error["type"]) or error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{address}: expected {expected}, got {_described(error['input'])}"
+
+
+def _described(value: Any) -> str:
+    shown = repr(value)
+    return f"{type(value).__name__} {shown if len(shown) <= 80 else shown[:77] + '...'}"

@@ -1,0 +1,1 @@
+"""Gesture corpora: the reader of BEAT2 layout folders and the authored starter corpus."""

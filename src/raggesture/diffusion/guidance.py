@@ -1,0 +1,89 @@
+"""Anchors pull latents towards exemplars: ``x + rate * (anchor - x)`` before the denoiser, at the anchors' own noise level.
+
+Source: RAG-Gesture section 3.4 (retrieval-guided generation); METHOD part III. Differs from the released code: there the guided
+positions are overwritten by re-noised inverted latents, one level off, whatever the schedule says (``raggesture.diffusion.released``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from raggesture.diffusion.ddim import Guide
+from raggesture.diffusion.rates import closed_form_rate
+from raggesture.errors import ConfigError
+
+__all__ = ["AnchorGuide", "Anchors", "chain", "closed_form_rate", "rates_per_token"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchors:
+    """``latents``: (K, B, T, D), entry k at the noise level of step k (step 0 noisiest). ``mask``: (B, T) bool, tokens that are anchored."""
+
+    latents: Tensor
+    mask: Tensor
+
+    def __post_init__(self) -> None:
+        if self.latents.ndim != 4 or self.mask.shape != self.latents.shape[1:3] or self.mask.dtype != torch.bool:
+            raise ConfigError(
+                f"anchors: latents {tuple(self.latents.shape)}, mask {tuple(self.mask.shape)} {self.mask.dtype}; "
+                "expected (K, B, T, D) and bool (B, T) - correct them"
+            )
+
+
+def rates_per_token(rates: tuple[float, ...], weights: Tensor) -> Tensor:
+    """Rates for every step and token: a token's weight moves the step at which its guidance ends.
+
+    With the schedule's guidance lasting from step ``s`` to ``e``, weight w lets it end at ``s + w (e - s)``; the step that is cut in two keeps
+    that share of its rate. Weight 0 is exactly no guidance, weight 1 exactly ``rates``.
+
+    Args:
+        rates: K rates in [0, 1], noisiest step first. weights: (B, T) in [0, 1].
+
+    Returns: (K, B, T) float32.
+
+    Source: TRAINING "The dial": scaling the rates saturates at a quarter, because a pull repeated forty times compounds; moving the end is even.
+    """
+    if any(not 0.0 <= rate <= 1.0 for rate in rates):
+        raise ConfigError(f"rates: {min(rates)} to {max(rates)}; expected numbers in [0, 1] - correct the guidance schedule")
+    if bool(((weights < 0) | (weights > 1)).any()):
+        raise ConfigError(f"weights: {float(weights.min())} to {float(weights.max())}; expected numbers in [0, 1] - correct them")
+    active = [k for k, rate in enumerate(rates) if rate > 0]
+    start, end = (active[0], active[-1] + 1) if active else (0, 0)
+    until = start + weights.to(torch.float64) * (end - start)  # (B, T)
+    steps = torch.arange(len(rates), dtype=torch.float64, device=weights.device)[:, None, None]
+    share = (until - steps).clamp(0.0, 1.0)  # (K, B, T)
+    per_step = torch.tensor(rates, dtype=torch.float64, device=weights.device)[:, None, None]
+    return (per_step * share).to(torch.float32)
+
+
+class AnchorGuide:
+    """The guide that pulls x towards the anchors; a token without an anchor keeps its bits."""
+
+    def __init__(self, anchors: Anchors, rates: Tensor) -> None:
+        """``rates``: (K, B, T) as ``rates_per_token`` gives them, for the K levels of ``anchors``."""
+        if rates.shape != anchors.latents.shape[:3]:
+            raise ConfigError(f"rates: {tuple(rates.shape)}; expected {tuple(anchors.latents.shape[:3])} as the anchors - use the same number of steps")
+        self._latents = anchors.latents
+        self._rates = torch.where(anchors.mask, rates, torch.zeros_like(rates))[..., None]
+        self._works = [bool(rate.any()) for rate in self._rates]
+
+    def __call__(self, step: int, x: Tensor) -> Tensor:
+        """Return x (B, T, D) moved towards the anchors of ``step``."""
+        if not self._works[step]:
+            return x
+        rate = self._rates[step].to(x.dtype)
+        return torch.lerp(x, self._latents[step].to(x.dtype), rate)
+
+
+def chain(*guides: Guide) -> Guide:
+    """One guide out of several, applied in the order given."""
+
+    def together(step: int, x: Tensor) -> Tensor:
+        for guide in guides:
+            x = guide(step, x)
+        return x
+
+    return together

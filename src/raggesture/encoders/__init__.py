@@ -1,0 +1,1 @@
+"""Encoders of voice and words: what the denoiser is conditioned on."""

@@ -1,0 +1,1 @@
+"""What can be written of a motion: one module per format."""

@@ -1,0 +1,170 @@
+// Puts the page together. `window.raggesture` is a small interface for tests and for the curious.
+import { Body, Motion } from "./body.js";
+import { readData, unpackMannequin, unpackTrack, unpackVoice } from "./data.js";
+import { Card, Panel } from "./panel.js";
+import { Player } from "./player.js";
+import { Stage } from "./stage.js";
+import { clockText, storyOf } from "./story.js";
+import { Timeline } from "./timeline.js";
+import { Vector3 } from "three";
+
+const byId = (id) => document.getElementById(id);
+
+function say(message) {
+  byId("message").textContent = message;
+  byId("message").hidden = !message;
+}
+
+class Page {
+  async start() {
+    const data = readData();
+    const [rotations, translation, mannequin, voice] = await Promise.all([
+      unpackTrack(data.tracks.rotations), unpackTrack(data.tracks.translation), unpackMannequin(data.mannequin),
+      data.audio ? unpackVoice(data.audio) : null,
+    ]);
+    this.motion = new Motion(data, rotations, translation);
+    this.player = new Player(voice, this.motion.duration);
+    this.story = storyOf(data);
+    byId("facts").textContent = `${clockText(this.motion.duration)} · ${data.frames} frames at ${data.fps} fps · ${this.story.words.length} words`;
+    byId("volume-label").hidden = !data.audio;
+    const card = new Card();
+    this.panel = new Panel(this.story, this.player, card);
+    this.timeline = new Timeline(data, this.story, this.player, card);
+    this.body = new Body(data, mannequin, this.motion);
+    say("");
+    this.openStage(data.floor);
+    await this.player.loaded().catch((fault) => {
+      this.player.withoutVoice();
+      say(`${fault.message}; the body plays without it`);
+    });
+    this.wire();
+    this.dress();
+    this.resize();
+    this.show(true);
+    const loop = () => {
+      this.player.tick();
+      this.show(false);
+      requestAnimationFrame(loop);
+    };
+    requestAnimationFrame(loop);
+  }
+
+  openStage(floor) {
+    this.place = new Vector3();
+    try {
+      this.stage = new Stage(byId("view"), floor);
+      this.stage.scene.add(this.body.object);
+    } catch (fault) {
+      this.stage = null;
+      say(`This browser draws no WebGL (${fault.message}); voice, words and timeline work.`);
+    }
+  }
+
+  // Draws the moment the clock says.
+  show(anyway) {
+    const time = this.player.time;
+    if (anyway || time !== this.shown) {
+      this.shown = time;
+      this.body.pose(time);
+      this.stage?.follow(this.motion.followed(time, this.place));
+      this.panel.update(time);
+      this.timeline.update(time);
+      byId("clock").textContent = `${clockText(time)} / ${clockText(this.player.duration)}`;
+    }
+    this.stage?.draw(performance.now());
+  }
+
+  dress() {
+    const style = getComputedStyle(document.documentElement);
+    this.stage?.colours(style);
+    this.timeline.colours(style);
+  }
+
+  resize() {
+    this.stage?.resize();
+    this.timeline.resize();
+    this.show(true);
+  }
+
+  view(name) {
+    this.stage?.view(name);
+    for (const button of document.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === name));
+  }
+
+  loop() {
+    this.player.loop = !this.player.loop;
+    byId("loop").setAttribute("aria-pressed", String(this.player.loop));
+  }
+
+  wire() {
+    const { player } = this;
+    byId("play").addEventListener("click", () => player.toggle());
+    byId("loop").addEventListener("click", () => this.loop());
+    byId("speed").addEventListener("change", (event) => player.setSpeed(Number(event.target.value)));
+    byId("volume").addEventListener("input", (event) => player.audio && (player.audio.volume = Number(event.target.value)));
+    for (const button of document.querySelectorAll("[data-view]")) button.addEventListener("click", () => this.view(button.dataset.view));
+    player.onchange(() => {
+      byId("play").textContent = player.playing ? "\u275a\u275a" : "\u25b6";
+      byId("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
+      this.show(true);
+    });
+    document.addEventListener("keydown", (event) => this.key(event));
+    new ResizeObserver(() => this.resize()).observe(document.body);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.dress();
+      this.show(true);
+    });
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
+    const { player } = this;
+    const step = event.shiftKey ? 5 : 1;
+    const gestures = this.story.gestures;
+    const actions = {
+      " ": () => player.toggle(),
+      k: () => player.toggle(),
+      ArrowLeft: () => player.seek(player.time - step),
+      ArrowRight: () => player.seek(player.time + step),
+      ",": () => player.seek(player.time - 1 / this.motion.fps),
+      ".": () => player.seek(player.time + 1 / this.motion.fps),
+      Home: () => player.seek(0),
+      End: () => player.seek(player.duration),
+      "[": () => player.seek(gestures.findLast((g) => g.start_s < player.time - 0.3)?.start_s ?? 0),
+      "]": () => player.seek(gestures.find((g) => g.start_s > player.time + 0.05)?.start_s ?? player.time),
+      1: () => this.view("front"),
+      2: () => this.view("upper"),
+      3: () => this.view("side"),
+      l: () => this.loop(),
+    };
+    const action = actions[event.key];
+    if (!action || (event.key === " " && event.target.closest("button, summary"))) return;
+    event.preventDefault();
+    action();
+  }
+}
+
+const page = new Page();
+const ready = page.start().catch((fault) => {
+  say(`The page cannot be shown: ${fault.message}`);
+  throw fault;
+});
+
+window.raggesture = Object.freeze({
+  ready,
+  get time() {
+    return page.player.time;
+  },
+  get shown() {
+    return page.shown;
+  },
+  get duration() {
+    return page.player.duration;
+  },
+  get playing() {
+    return page.player.playing;
+  },
+  // Positions (55 x 3, metres) of the drawn joints, as they are on the screen now.
+  joints: () => page.body.joints(),
+  seek: (seconds) => page.player.seek(seconds),
+});

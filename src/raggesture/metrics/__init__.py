@@ -1,0 +1,1 @@
+"""Measures of motion, each a pure function, and the report of ``raggesture eval``."""

@@ -1,0 +1,1 @@
+"""The networks: denoiser, part codecs, and the files they are kept in."""

@@ -1,0 +1,92 @@
+"""How the predictions with and without the speech are mixed while sampling. Source: METHOD part I (b) "Mixing at test time"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from raggesture.body.joints import PARTS, LatentLayout
+from raggesture.diffusion.ddim import Denoise
+from raggesture.errors import ModelError
+from raggesture.models.conditions import Conditions
+from raggesture.models.denoiser import Denoiser
+
+SMALL_TIMESTEP = 100
+"""Up to here the published mixing is constant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """``constant``: scale * c + (1 - scale) * u. ``published``: the scale falls with the timestep, as the released model was sampled.
+
+    ``coarse``, ``text``, ``none``: the published coefficients (6.5, .52351, -.28419). ``per_part_scale``: one factor J per part (upper, hands, face,
+    lower); c is multiplied by J and u divided by it. Differs from the released code: no random choice between equal mixtures is made, and J is 1 where
+    the checkpoint says nothing (there a missing attribute).
+    """
+
+    kind: Literal["constant", "published"] = "constant"
+    scale: float = 1.0
+    coarse: float = 6.5
+    text: float = 0.52351
+    none: float = -0.28419
+    per_part_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("constant", "published"):
+            raise ModelError(f"mixing.kind: {self.kind!r}; expected 'constant' or 'published' - correct the model's manifest")
+        if len(self.per_part_scale) != len(PARTS) or any(factor <= 0 for factor in self.per_part_scale):
+            raise ModelError(f"mixing.per_part_scale: {self.per_part_scale}; expected {len(PARTS)} numbers above 0 - correct the model's manifest")
+
+    def weight(self, t: int) -> float:
+        """The weight of the conditioned prediction at original timestep ``t``; the other one's is 1 minus it."""
+        if self.kind == "constant":
+            return self.scale
+        return self.coarse * t / 1000 + 1.0 if t > SMALL_TIMESTEP else self.text + self.none
+
+    def token_scale(self, layout: LatentLayout) -> Tensor | None:
+        """(T, 1) factor J of each token, 1 at separators; None where all are 1."""
+        if all(factor == 1.0 for factor in self.per_part_scale):
+            return None
+        scale = torch.ones(layout.tokens, 1)
+        for part, factor in zip(PARTS, self.per_part_scale, strict=True):
+            scale[layout.span(part)] = factor
+        return scale
+
+
+CONDITION_ONLY = Mixing("constant", 1.0)
+"""The conditioned prediction alone: half the cost, and what inversion of a small model wants (TRAINING)."""
+
+
+def bind(denoiser: Denoiser, conditions: Conditions, mixing: Mixing = CONDITION_ONLY, *, timesteps: Tensor | None = None) -> Denoise:
+    """Make the callable a sampler wants: (x_t (B, T, D), original timestep) -> mixed x_0.
+
+    Both branches run as one batch; the unconditioned one is left out at timesteps where its weight is 0.
+
+    Args:
+        denoiser: in eval mode. conditions: for B samples. mixing: see above. timesteps: those the sampler will visit (``schedule.timesteps``), so
+        that their time projections are computed once.
+    """
+    device = denoiser.keep.device
+    with torch.no_grad():
+        prepared = denoiser.prepare(conditions.to(device), timesteps)
+        both = prepared if mixing == CONDITION_ONLY else prepared.two_branches()
+    scale = mixing.token_scale(denoiser.layout)
+    scale = None if scale is None else scale.to(device)
+    batch = conditions.batch
+
+    @torch.no_grad()
+    def denoise(x: Tensor, t: int) -> Tensor:
+        weight = mixing.weight(t)
+        if weight == 1.0:
+            x_0: Tensor = denoiser(x, torch.full((batch,), t, device=x.device), prepared)
+            return x_0 if scale is None else scale * x_0
+        twice: Tensor = denoiser(torch.cat((x, x)), torch.full((2 * batch,), t, device=x.device), both)
+        with_speech, without = twice[:batch], twice[batch:]
+        if scale is None:
+            return weight * with_speech + (1.0 - weight) * without
+        return scale * weight * with_speech + (1.0 - weight) / scale * without
+
+    return denoise

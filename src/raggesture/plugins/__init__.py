@@ -1,0 +1,1 @@
+"""Plugins: what a part is, and how parts are found."""

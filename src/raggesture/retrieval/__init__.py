@@ -1,0 +1,1 @@
+"""Indexes of exemplars, retrievers that ask them, and placement of what is found."""

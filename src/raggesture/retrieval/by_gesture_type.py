@@ -1,0 +1,59 @@
+"""Retriever ``gesture-type``: words by the kind of gesture they want, as the built-in labeller sees it.
+
+Source: METHOD part I (d) "gesture_type" (2 for the type, 2 for the speaker, 5 for the word, 3 for a similar word, no prominence).
+Differs from the released code: works on any speech, since the kinds come from the words; there they are read from the
+annotation of the very clip whose motion is to be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from raggesture.plugins.hookspecs import Retriever, hookimpl
+from raggesture.retrieval.labels import choose, label_words
+from raggesture.retrieval.query import query_of_word
+from raggesture.retrieval.rank import Weights, by_terms
+from raggesture.types import Cues, Hit, Query, Speech
+
+if TYPE_CHECKING:
+    from raggesture.retrieval.index import Index
+
+WEIGHTS = Weights(kind=2.0, word=5.0, similarity=3.0, speaker=2.0, prominence=0.0)
+
+
+class GestureTypeOptions(BaseModel):
+    """``max_words``: gestures per ``window_s`` seconds; ``weight``: how strongly an exemplar shapes the motion."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    max_words: int = Field(default=2, ge=0, le=20)
+    window_s: float = Field(default=10.0, gt=0)
+    weight: float = Field(default=1.0, ge=0, le=1)
+
+
+class GestureTypeRetriever:
+    """Queries from the labeller; ranks by kind, word and speaker."""
+
+    name: ClassVar[str] = "gesture-type"
+    Options: ClassVar[type[BaseModel]] = GestureTypeOptions
+
+    def __init__(self, options: GestureTypeOptions) -> None:
+        self.options = options
+
+    def queries(self, speech: Speech, cues: Cues) -> Sequence[Query]:
+        """One query per chosen word."""
+        labels = choose(label_words(speech.transcript, cues.prominence), speech.transcript, self.options.max_words, self.options.window_s)
+        return tuple(query_of_word(speech, cues, label.position, label.kind, self.options.weight) for label in labels)
+
+    def rank(self, query: Query, index: Index) -> Sequence[Hit]:
+        """Rank by the published terms."""
+        return by_terms(query, index, WEIGHTS)
+
+
+@hookimpl
+def raggesture_retrievers() -> list[type[Retriever]]:
+    """Bring the retriever ``gesture-type``."""
+    return [GestureTypeRetriever]

@@ -1,0 +1,1 @@
+"""Listening: audio, transcripts, word times, prominence and discourse relations."""

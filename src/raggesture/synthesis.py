@@ -1,0 +1,192 @@
+"""Latents in, latents out: exemplars encoded and inverted, anchors built, windows sampled and continued, motion decoded.
+
+Everything here is batched and knows no words: the pipeline hands it conditions, cut windows and slots of chunks.
+Source: RAG-Gesture sections 3.3 and 3.4; METHOD part I (c) and part III.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raggesture.body.features import PartFeatures, batch_of, features_of, motion_of, relative_translation, window
+from raggesture.body.joints import PARTS, LatentLayout, Part
+from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, WINDOW_FRAMES
+from raggesture.diffusion.ddim import Guide, invert, sample
+from raggesture.diffusion.guidance import AnchorGuide, Anchors, chain, rates_per_token
+from raggesture.diffusion.inpaint import Inpaint, paste
+from raggesture.diffusion.noise import NoiseSchedule, spaced
+from raggesture.models.checkpoint import Model
+from raggesture.models.conditions import Conditions
+from raggesture.models.mixing import CONDITION_ONLY, bind
+from raggesture.motion import Motion
+from raggesture.retrieval.index import ClipWindow
+
+Inject = Literal["inversion+guidance", "inversion", "noised", "inpaint", "none"]
+INJECTED_PARTS: tuple[Part, ...] = ("upper", "hands")
+"""Parts a gesture brings along. Source: METHOD part I (e), only upper and hands are copied."""
+INVERSION_BATCH = 32
+"""Exemplars inverted at once: bounds the memory of a long speech."""
+_LAYOUT = LatentLayout()
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """One exemplar in one item of the batch: ``chunks`` of its window go to the same chunks of ``item``."""
+
+    exemplar: int
+    item: int
+    chunks: slice
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """Tokens that are given: ``latents`` (B, T, D) clean, ``mask`` (B, T) bool."""
+
+    latents: Tensor
+    mask: Tensor
+
+
+class Synthesizer:
+    """A model with a sampler. Step 0 is the noisiest."""
+
+    def __init__(self, model: Model, n_steps: int) -> None:
+        self.model = model
+        self.schedule: NoiseSchedule = spaced(n_steps)
+        self.device = model.codec.latent_mean.device
+
+    def noise(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Standard normal latents (B, T, D), drawn on the CPU so that every device gets the same."""
+        return torch.randn(batch, _LAYOUT.tokens, self.model.codec.latent_dim, generator=generator).to(self.device)
+
+    def conditions(self, windows: Sequence[ClipWindow]) -> Conditions:
+        """The windows' own conditions."""
+        speakers = [self.model.manifest.speaker_index(w.speaker) for w in windows]
+        return Conditions(
+            text=torch.from_numpy(np.stack([w.text for w in windows])).to(self.device),
+            audio=torch.from_numpy(np.stack([w.audio for w in windows])).to(self.device),
+            speaker=torch.tensor(speakers, device=self.device),
+        )
+
+    @torch.no_grad()
+    def encode(self, windows: Sequence[ClipWindow]) -> Tensor:
+        """Latents (P, T, D) of windows cut with the codec's context."""
+        context = self.model.codec.context_frames
+        features = []
+        for cut in windows:
+            item = features_of(Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS)), cut.contacts)
+            features.append(PartFeatures(item.upper, item.hands, item.face, relative_translation(item.lower, context)))
+        return self.model.codec.encode(batch_of(features).to(self.device))
+
+    @torch.no_grad()
+    def invert(self, latents: Tensor, conditions: Conditions) -> Tensor:
+        """Levels (K, P, T, D) of exemplars under their own conditions, condition only (guidance 1), in batches of ``INVERSION_BATCH``."""
+        levels = []
+        for first in range(0, len(latents), INVERSION_BATCH):
+            rows = slice(first, first + INVERSION_BATCH)
+            denoise = bind(self.model.denoiser, conditions.take(rows), CONDITION_ONLY, timesteps=self.schedule.timesteps)
+            levels.append(invert(denoise, latents[rows], self.schedule))
+        return torch.cat(levels, dim=1)
+
+    def noised(self, latents: Tensor, noise: Tensor) -> Tensor:
+        """Levels (K, P, T, D) on the straight path between exemplars and one draw of noise (P, T, D): anchors without inversion."""
+        return torch.stack([self.schedule.at_step(latents, noise, step) for step in range(self.schedule.n_steps)])
+
+    def anchors(self, levels: Tensor, insertions: Sequence[Insertion], batch: int) -> tuple[Anchors, Tensor]:
+        """Put chunks of exemplars' levels (K, P, T, D) where they go; returns the anchors (K, B, T, D) and the weights (B, T)."""
+        placed = levels.new_zeros(levels.shape[0], batch, *levels.shape[2:])
+        mask = torch.zeros(batch, _LAYOUT.tokens, dtype=torch.bool, device=levels.device)
+        weights = levels.new_zeros(batch, _LAYOUT.tokens)
+        for insertion in insertions:
+            for part in INJECTED_PARTS:
+                at = _LAYOUT.tokens_of(part, insertion.chunks)
+                placed[:, insertion.item, at] = levels[:, insertion.exemplar, at]
+                mask[insertion.item, at] = True
+                weights[insertion.item, at] = insertion.weight
+        return Anchors(placed, mask), weights
+
+    @torch.no_grad()
+    def sample(self, conditions: Conditions, noise: Tensor, guide: Guide | None = None, held: Held | None = None) -> Tensor:
+        """Clean latents (B, T, D) from ``noise``, under ``guide``; held tokens follow one straight path and come out as given."""
+        path = noise / self.model.manifest.temperature  # held tokens follow noise of spread 1
+        guides = [g for g in (guide, Inpaint(held.latents, held.mask, path, self.schedule) if held else None) if g]
+        denoise = bind(self.model.denoiser, conditions, self.model.manifest.mixing, timesteps=self.schedule.timesteps)
+        x_0 = sample(denoise, noise, self.schedule, guide=chain(*guides) if guides else None)
+        x_0 = paste(x_0, held.latents, held.mask) if held else x_0
+        x_0[:, list(_LAYOUT.separators)] = 0.0
+        return x_0
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> list[Motion]:
+        """One motion at 15 fps per item of the batch."""
+        features = self.model.codec.decode(latents)
+        return [motion_of(features, item) for item in range(features.batch)]
+
+    @torch.no_grad()
+    def continuation(self, latents: Tensor) -> Held:
+        """What the next window must keep of this one (1, T, D): its last chunk, as the first chunk of each part.
+
+        The lower body's translation is relative to its window's first frame, so that latent is moved by what the change of origin does to
+        the encoding. Source: METHOD part I (f), continuity.
+        """
+        codec, last = self.model.codec, WINDOW_FRAMES - CHUNK_FRAMES
+        features = codec.decode(latents)
+        moved = window(features, last, CHUNK_FRAMES, codec.context_frames)
+        at = torch.arange(last - codec.context_frames, WINDOW_FRAMES + codec.context_frames, device=latents.device).clamp(0, WINDOW_FRAMES - 1)
+        as_it_was = PartFeatures(moved.upper, moved.hands, moved.face, features.lower[:, at])
+        change = codec.encode(moved) - codec.encode(as_it_was)  # (1, 7, D)
+        known, mask = torch.zeros_like(latents), torch.zeros(latents.shape[:2], dtype=torch.bool, device=latents.device)
+        one = LatentLayout(1)
+        for part in PARTS:
+            first = _LAYOUT.tokens_of(part, slice(0, 1))
+            final = _LAYOUT.tokens_of(part, slice(WINDOW_CHUNKS - 1, WINDOW_CHUNKS))
+            known[:, first] = latents[:, final] + change[:, one.span(part)]
+            mask[:, first] = True
+        return Held(known, mask)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Injection:
+    """How exemplars enter one batch: the start latents, the guide, and the mean rate of each insertion (``strengths``)."""
+
+    start: Tensor
+    guide: Guide | None
+    strengths: tuple[float, ...]
+
+
+def inject(
+    synthesizer: Synthesizer, how: Inject, levels: Tensor | None, clean: Tensor | None, insertions: Sequence[Insertion], noise: Tensor, rates: tuple[float, ...]
+) -> Injection:
+    """Build start latents and guide for one batch.
+
+    Args:
+        how: ``inversion+guidance`` and ``noised`` start from the anchors' noisiest level and are guided; ``inversion`` only starts there (the
+            paper's first ablation); ``inpaint`` replaces the slots by re-noised clean latents at every step (its second); ``none``.
+            Only the first two have a dial: ``inversion`` and ``inpaint`` take every weight above 0 as 1.
+        levels: (K, P, T, D) of the exemplars; clean: (P, T, D); noise: (B, T, D); rates: K rates of the schedule.
+    """
+    free = noise * synthesizer.model.manifest.temperature
+    used = [k for k in insertions if k.weight > 0]
+    if how == "none" or not used or levels is None or clean is None:
+        return Injection(free, None, tuple(0.0 for _ in insertions))
+    anchors, weights = synthesizer.anchors(levels, used, noise.shape[0])
+    if how == "inpaint":
+        known, _ = synthesizer.anchors(clean[None], used, noise.shape[0])
+        return Injection(free, Inpaint(known.latents[0], known.mask, noise, synthesizer.schedule), tuple(float(k.weight > 0) for k in insertions))
+    start = torch.where(anchors.mask[..., None], anchors.latents[0], free)
+    if how == "inversion":
+        return Injection(start, None, tuple(0.0 for _ in insertions))
+    per_token = rates_per_token(rates, weights)
+    strengths = tuple(_strength(per_token, k) for k in insertions)
+    return Injection(start, AnchorGuide(anchors, per_token), strengths)
+
+
+def _strength(per_token: Tensor, insertion: Insertion) -> float:
+    at = _LAYOUT.tokens_of(INJECTED_PARTS[0], insertion.chunks)
+    return float(per_token[:, insertion.item, at].mean()) if insertion.weight > 0 else 0.0

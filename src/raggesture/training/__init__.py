@@ -1,0 +1,1 @@
+"""Training: arrays of a corpus, the part codecs, the denoiser."""

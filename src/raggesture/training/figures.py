@@ -1,0 +1,189 @@
+"""The figures that tell whether a trained model obeys: asked = made, strokes on words, seams, inverted noise.
+
+Held-out clips are read through an index of their own, so that they come by the same road as exemplars. Each event is one
+window whose stroke lies where chance puts it; conditions are the held-out clip's. "Forced" asks for another gesture than the
+word's, which is where methods differ. Source: TRAINING "The whole chain in miniature".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_FRAMES, WINDOW_SECONDS, frame_of_seconds, seconds_of_frame
+from raggesture.metrics.gesture_made import GestureClassifier, HandPaths, hand_paths, window_at
+from raggesture.metrics.strokes import border_steps, stroke_gap, stroke_offset, wrist_places
+from raggesture.models.checkpoint import Model
+from raggesture.motion import Motion
+from raggesture.retrieval.index import ClipWindow, Index
+from raggesture.retrieval.place import place
+from raggesture.retrieval.rank import best, by_terms
+from raggesture.synthesis import Inject, Insertion, Synthesizer, inject
+from raggesture.types import Exemplar, Placement, Query
+
+Progress = Callable[[str, float], None]
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A held-out gesture and where its window starts (model frames in its clip); ``asked`` is the gesture to make."""
+
+    exemplar: Exemplar
+    start_frame: int
+    asked: str
+
+    @property
+    def stroke_s(self) -> float:
+        """Instant of the stroke in the window: the middle of its model frame."""
+        return seconds_of_frame(frame_of_seconds(self.exemplar.stroke) - self.start_frame + 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Figures of one way of making the events. Shares are of ``events``; offsets in frames at 15 fps; lengths in metres."""
+
+    name: str
+    events: int
+    placed: int
+    asked_is_made: float
+    stroke_offset_median: float
+    stroke_within_1: float
+    stroke_within_2: float
+    exemplar_distance_m: float
+    border_over_elsewhere: float
+    edge_over_elsewhere: float
+    still_share: float
+    inverted_std: float
+
+
+def gestures_of(index: Index) -> tuple[Exemplar, ...]:
+    """Exemplars that are named gestures of the lexicon and no beats."""
+    return tuple(e for e in index.exemplars if e.gesture and e.kind in ("iconic", "metaphoric", "deictic"))
+
+
+def choose_events(heldout: Index, count: int, seed: int, *, forced: bool) -> tuple[Event, ...]:
+    """``count`` events (or all), every window inside its clip; forced ones ask for another gesture, drawn evenly."""
+    rng = np.random.default_rng(seed)
+    frames = heldout.clip_frames
+    names = sorted({e.gesture for e in gestures_of(heldout)})
+    events = []
+    for exemplar in gestures_of(heldout):
+        stroke = frame_of_seconds(exemplar.stroke)
+        start = stroke - int(rng.integers(35, 115))
+        if start < 0 or start + WINDOW_FRAMES > frames[exemplar.clip]:
+            continue
+        others = [name for name in names if name != exemplar.gesture]
+        events.append(Event(exemplar, start, str(rng.choice(others)) if forced else exemplar.gesture))
+    order = rng.permutation(len(events))[:count]
+    return tuple(events[k] for k in sorted(order.tolist()))
+
+
+def _query(event: Event, *, named: bool) -> Query:
+    offset, e = seconds_of_frame(event.start_frame), event.exemplar
+    start, end = max(e.start - offset, 0.0), max(e.end - offset, 0.0)
+    return Query(e.word, e.kind, start, end, gesture=event.asked if named else "", prominence=e.prominence, stroke=event.stroke_s, speaker=e.speaker)
+
+
+def _placed(event: Event, index: Index) -> Placement | None:
+    query = _query(event, named=True)
+    hit = best(by_terms(query, index), index)
+    placements, _ = place((query,), (hit,), duration_s=WINDOW_SECONDS, starts=(0,), clip_frames=index.clip_frames)
+    return placements[0] if placements else None
+
+
+def retrieval_at_1(index: Index, events: Sequence[Event]) -> float:
+    """How often the best hit for a word and its kind, no gesture named, is the gesture its speaker made."""
+    hits = [best(by_terms(_query(event, named=False), index), index) for event in events]
+    return float(np.mean([hit is not None and hit.exemplar.gesture == e.exemplar.gesture for hit, e in zip(hits, events, strict=True)]))
+
+
+def real_paths(index: Index, exemplar: Exemplar) -> tuple[HandPaths, float]:
+    """The hands of an exemplar as authored, and the instant of its stroke in them."""
+    start = frame_of_seconds(exemplar.stroke) - 2 * CHUNK_FRAMES
+    cut = index.clip_window(exemplar.clip, start, 4 * CHUNK_FRAMES, context=0)
+    return hand_paths(Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS))), seconds_of_frame(2 * CHUNK_FRAMES)
+
+
+def classifier_of(index: Index) -> GestureClassifier:
+    """A classifier whose renditions are an index's own gestures."""
+    return GestureClassifier.of([(e.gesture, window_at(*real_paths(index, e))) for e in gestures_of(index)])
+
+
+def classifier_accuracy(classifier: GestureClassifier, heldout: Index) -> float:
+    """Share of held-out authored gestures that the classifier names rightly."""
+    return float(np.mean([classifier.name_of(window_at(*real_paths(heldout, e))) == e.gesture for e in gestures_of(heldout)]))
+
+
+@dataclass(slots=True)
+class _Made:
+    events: list[Event]
+    placements: list[Placement | None]
+    motions: list[Motion]
+    stds: list[float]
+
+
+def _make(synthesizer: Synthesizer, heldout: Index, index: Index, events: Sequence[Event], how: Inject, rates: tuple[float, ...], seed: int,
+          progress: Progress | None) -> _Made:  # fmt: skip
+    rng = torch.Generator().manual_seed(seed)
+    made = _Made([], [], [], [])
+    context = synthesizer.model.codec.context_frames
+    for at in range(0, len(events), _BATCH):
+        batch = events[at : at + _BATCH]
+        scenes: list[ClipWindow] = [heldout.clip_window(e.exemplar.clip, e.start_frame, context=context) for e in batch]
+        placements = [None if how == "none" else _placed(e, index) for e in batch]
+        found = [(k, p) for k, p in enumerate(placements) if p]
+        levels = clean = None
+        if found:
+            sources = [index.clip_window(p.hit.exemplar.clip, p.source_frame, context=context) for _, p in found]
+            clean = synthesizer.encode(sources)
+            if how in ("noised", "inpaint"):
+                levels = synthesizer.noised(clean, synthesizer.noise(len(sources), rng))
+            else:
+                levels = synthesizer.invert(clean, synthesizer.conditions(sources))
+                made.stds.append(float(levels[0][:, :10].std()))
+        insertions = [Insertion(k, item, p.target) for k, (item, p) in enumerate(found)]
+        injection = inject(synthesizer, how, levels, clean, insertions, synthesizer.noise(len(batch), rng), rates)
+        motions = synthesizer.decode(synthesizer.sample(synthesizer.conditions(scenes), injection.start, injection.guide))
+        made.events += batch
+        made.placements += placements
+        made.motions += motions
+        if progress:
+            progress(how, min(1.0, (at + _BATCH) / len(events)))
+    return made
+
+
+def measure(
+    model: Model, index: Index, heldout: Index, events: Sequence[Event], classifier: GestureClassifier, *, name: str, how: Inject,
+    rates: tuple[float, ...], seed: int = 0, progress: Progress | None = None,
+) -> Outcome:  # fmt: skip
+    """Make every event one way and measure. ``rates``: the guidance schedule's, noisiest first (their number is the number of steps)."""
+    synthesizer = Synthesizer(model, len(rates))
+    made = _make(synthesizer, heldout, index, events, how, rates, seed, progress)
+    right, offsets, distances = [], [], []
+    for motion, event, placement in zip(made.motions, made.events, made.placements, strict=True):
+        path, stroke_s = hand_paths(motion), event.stroke_s - 0.5 / MODEL_FPS
+        right.append(classifier.name_of(window_at(path, stroke_s)) == event.asked)
+        real, real_s = real_paths(index, placement.hit.exemplar) if placement else real_paths(heldout, event.exemplar)
+        offsets.append(stroke_offset(path, stroke_s, real, real_s))
+        distances.append(stroke_gap(path, stroke_s, real, real_s))
+    edges = [[] if p is None else [CHUNK_FRAMES * p.target.start, CHUNK_FRAMES * p.target.stop] for p in made.placements]
+    places = [wrist_places(motion) for motion in made.motions]
+    steps = border_steps(places, edges)
+    speed = np.concatenate([np.linalg.norm(np.diff(p[:, 1], axis=0), axis=-1) * MODEL_FPS for p in places])
+    return Outcome(
+        name=name, events=len(right), placed=sum(p is not None for p in made.placements), asked_is_made=float(np.mean(right)),
+        stroke_offset_median=float(np.median(np.abs(offsets))), stroke_within_1=float(np.mean(np.abs(offsets) <= 1)),
+        stroke_within_2=float(np.mean(np.abs(offsets) <= 2)), exemplar_distance_m=float(np.mean(distances)),
+        border_over_elsewhere=steps.border_m / steps.elsewhere_m, edge_over_elsewhere=steps.edge_m / steps.elsewhere_m,
+        still_share=float((speed < 0.1).mean()), inverted_std=float(np.mean(made.stds)) if made.stds else float("nan"),
+    )  # fmt: skip
+
+
+def to_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Plain rows; NaN becomes null."""
+    return [{key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in asdict(o).items()} for o in outcomes]

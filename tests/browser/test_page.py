@@ -1,0 +1,211 @@
+"""The page in real headless Chromium, through its own controls."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from raggesture.body.skeleton import forward_kinematics
+from raggesture.export.html import HtmlExporter, HtmlOptions
+from raggesture.motion import Motion
+
+sys.path.insert(0, str(Path(__file__).parent))
+import scenes
+
+pytestmark = pytest.mark.browser
+FLAGS = ("--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking", "--disable-sync",
+         "--no-first-run", "--mute-audio", "--window-size=900,700")  # fmt: skip
+TOLERANCE_M = 0.01
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (pip install '.[dev]')")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromedriver = shutil.which("chromedriver")
+    if not (program and chromedriver):
+        pytest.skip("no chromium or chromedriver on the path (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    driver.set_script_timeout(60)
+    yield driver
+    driver.quit()
+
+
+def load(browser: Any, scene: scenes.ShownScene, folder: Path) -> None:
+    path = folder / "a page with spaces ü.html"
+    HtmlExporter(HtmlOptions()).write(scene, path)
+    browser.get_log("browser")
+    browser.get(path.as_uri())
+    done = browser.execute_async_script("const f = arguments[0]; raggesture.ready.then(() => f('shown'), (e) => f(String(e)))")
+    assert done == "shown"
+
+
+@pytest.fixture(scope="module")
+def scene() -> scenes.ShownScene:
+    return scenes.small_scene()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, scene: scenes.ShownScene, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    load(browser, scene, tmp_path_factory.mktemp("page"))
+    return browser
+
+
+def joints_at(motion: Motion, seconds: float) -> np.ndarray:
+    """Forward kinematics at the frames around an instant, blended (enough within a centimetre)."""
+    at = min(max(seconds * motion.fps, 0.0), motion.frames - 1.0)
+    low, high = int(at), min(int(at) + 1, motion.frames - 1)
+    positions, _ = forward_kinematics(torch.tensor(motion.rotations[[low, high]]), torch.tensor(motion.translation[[low, high]]))
+    return (positions[0] * (1 - (at - low)) + positions[1] * (at - low)).numpy()
+
+
+def wait_for(condition: Callable[[], Any], limit_s: float = 150.0) -> Any:
+    end = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < end, "the page did not get there in time"
+        time.sleep(0.1)
+    return found
+
+
+def seek(page: Any, seconds: float) -> None:
+    page.execute_script("raggesture.seek(arguments[0])", seconds)
+    wait_for(lambda: abs(page.execute_script("return raggesture.shown") - seconds) < 0.002)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.7, 3.35, 7.9])
+def test_drawn_skeleton_is_the_motion(page: Any, scene: scenes.ShownScene, seconds: float) -> None:
+    seek(page, seconds)
+    shown, joints = page.execute_script("return [raggesture.shown, raggesture.joints()]")
+    error = np.linalg.norm(np.asarray(joints) - joints_at(scene.motion, shown), axis=1)
+    assert error.max() < TOLERANCE_M
+    elsewhere = np.linalg.norm(np.asarray(joints) - joints_at(scene.motion, shown + 2 if shown < 5 else shown - 2), axis=1)
+    assert elsewhere.max() > 5 * TOLERANCE_M  # the comparison can tell
+
+
+def test_play_button_plays_voice_and_body_in_step(page: Any, scene: scenes.ShownScene) -> None:
+    seek(page, 0.5)
+    before = np.asarray(page.execute_script("return raggesture.joints()"))
+    button = page.find_element("id", "play")
+    assert button.get_attribute("aria-label") == "Play"
+    page.find_element("id", "loop").click()  # a slow machine shows few pictures: the end must not come before the check
+    button.click()
+    wait_for(lambda: page.execute_script("return raggesture.shown") > 1.2)
+    assert page.execute_script("return raggesture.playing")
+    assert button.get_attribute("aria-label") == "Pause"
+    shown, joints = page.execute_script("return [raggesture.shown, raggesture.joints()]")
+    button.click()
+    page.find_element("id", "loop").click()
+    assert not page.execute_script("return raggesture.playing")
+    assert np.abs(np.asarray(joints) - before).max() > 0.02
+    assert np.abs(np.asarray(joints) - joints_at(scene.motion, shown)).max() < TOLERANCE_M
+    stopped = page.execute_script("return raggesture.time")
+    time.sleep(0.3)
+    assert page.execute_script("return raggesture.time") == stopped
+
+
+def test_keys_and_timeline_seek(page: Any) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    seek(page, 2.0)
+    body = page.find_element("tag name", "body")
+    body.send_keys(Keys.ARROW_RIGHT)
+    wait_for(lambda: abs(page.execute_script("return raggesture.time") - 3.0) < 0.01)
+    body.send_keys(Keys.HOME)
+    wait_for(lambda: page.execute_script("return raggesture.time") == 0)
+    overview = page.find_element("id", "overview")
+    ActionChains(page).move_to_element(overview).click().perform()  # its middle
+    wait_for(lambda: abs(page.execute_script("return raggesture.time") - 4.0) < 0.1)
+    wait_for(lambda: abs(float(overview.get_attribute("aria-valuenow")) - 4.0) < 0.2)
+
+
+def test_it_stops_at_the_end_and_loops_when_asked(page: Any) -> None:
+    seek(page, 7.6)
+    page.find_element("id", "play").click()
+    wait_for(lambda: not page.execute_script("return raggesture.playing"))
+    assert page.execute_script("return raggesture.time") > 7.9
+    page.find_element("id", "loop").click()
+    seek(page, 7.6)
+    page.find_element("id", "play").click()
+    wait_for(lambda: page.execute_script("return raggesture.playing && raggesture.time < 5"))
+    page.find_element("id", "loop").click()
+    page.find_element("id", "play").click()
+    wait_for(lambda: not page.execute_script("return raggesture.playing"))
+
+
+def test_words_and_gestures_of_the_trace_are_shown_as_text(page: Any, scene: scenes.ShownScene) -> None:
+    from selenium.webdriver import Keys
+
+    body = page.find_element("tag name", "body")
+    hostile = next(word for word in scene.speech.transcript.words if word.text == scenes.HOSTILE)
+    seek(page, (hostile.start + hostile.end) / 2)
+    wait_for(lambda: page.execute_script("return document.querySelector('#caption .now')?.textContent") == scenes.HOSTILE)
+    listed = page.execute_script("return [...document.querySelectorAll('#gestures b')].map((node) => node.textContent)")
+    wanted = [scene.trace["queries"][place["query"]]["word"] for place in scene.trace["placements"]]
+    assert listed == wanted
+    assert len(listed) >= 3
+    assert page.find_element("css selector", "#dropped li").text.endswith(scenes.HOSTILE)
+    bar = page.find_element("css selector", "#strip .bar")
+    place = next(
+        p for p in scene.trace["placements"] if scene.trace["queries"][p["query"]]["word"] == bar.find_element("tag name", "b").get_attribute("textContent")
+    )
+    assert f"strength {round(100 * place['strength'])} %" in bar.get_attribute("aria-label")
+    assert place["clip"] in bar.get_attribute("aria-label")
+    page.execute_script("arguments[0].dispatchEvent(new PointerEvent('pointerenter'))", bar)
+    card = page.find_element("id", "card")
+    assert all(term in card.text for term in scene.trace["hits"][0]["terms"])
+    body.send_keys(Keys.ESCAPE)
+    assert not card.is_displayed()
+    assert page.title == "small - raggesture"
+    assert page.execute_script("return document.images.length") == 0
+
+
+def test_nothing_is_fetched_and_nothing_complains(page: Any) -> None:
+    fetched = page.execute_script("return performance.getEntriesByType('resource').map((r) => r.name)")
+    assert [name for name in fetched if not name.startswith("blob:")] == []
+    assert [entry for entry in page.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def pixels(page: Any) -> np.ndarray:
+    """The body's surroundings on the screen, (N, 3) RGB."""
+    import imageio_ffmpeg
+
+    png = page.find_element("id", "stage").screenshot_as_png
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "png_pipe", "-i", "-", "-vf", "scale=160:120", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    return np.frombuffer(subprocess.run(command, input=png, capture_output=True, check=True).stdout, np.uint8).reshape(-1, 3).astype(int)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_wooden_body_is_on_the_screen(page: Any, scheme: str) -> None:
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    seek(page, 2.5)
+    time.sleep(1.0)
+    image = pixels(page)
+    wooden = (image[:, 0] - image[:, 2] > 60) & (image[:, 0] > image[:, 1])
+    assert 0.02 < wooden.mean() < 0.5
+    background = np.median(image, axis=0).mean()
+    assert background > 180 if scheme == "light" else background < 80
+
+
+def test_motion_alone_plays_without_voice_and_trace(browser: Any, tmp_path: Path) -> None:
+    load(browser, scenes.ShownScene("alone", scenes.waving_motion(2.0)), tmp_path)
+    browser.find_element("id", "play").click()
+    wait_for(lambda: browser.execute_script("return raggesture.shown") > 0.3)
+    shown, joints = browser.execute_script("return [raggesture.shown, raggesture.joints()]")
+    assert np.abs(np.asarray(joints) - joints_at(scenes.waving_motion(2.0), shown)).max() < TOLERANCE_M
+    wait_for(lambda: not browser.execute_script("return raggesture.playing"))
+    assert browser.find_element("id", "gestures").text == "none"
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
