@@ -9,6 +9,7 @@ export class Player {
     this.audio = null;
     this.at = 0;
     this.since = null;
+    this.wanted = false; // that the end starts again is for a voice that was playing, not for one that had stopped there
     this.speed = 1;
     if (voice) {
       this.audio = new Audio();
@@ -49,6 +50,7 @@ export class Player {
   }
 
   async play() {
+    this.wanted = true;
     if (this.time >= this.duration - 0.02) this.seek(0);
     if (this.audio) await this.audio.play();
     else this.since = performance.now();
@@ -56,6 +58,7 @@ export class Player {
   }
 
   pause() {
+    this.wanted = false;
     if (this.audio) this.audio.pause();
     else {
       this.at = this.time;
@@ -90,10 +93,10 @@ export class Player {
   // Called for every picture: stops or starts again at the end.
   tick() {
     const over = this.audio ? this.audio.ended || this.audio.currentTime >= this.duration : this.time >= this.duration;
-    if (!over) return;
-    if (this.loop && (this.playing || this.audio?.ended)) {
+    if (!over || !this.wanted) return;
+    if (this.loop) {
       this.seek(0);
       this.play();
-    } else if (this.playing) this.pause();
+    } else this.pause();
   }
 }
