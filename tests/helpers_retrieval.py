@@ -20,6 +20,7 @@ class ToyText:
 
     name = "toy-text"
     dim = 16
+    per_window = False
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -43,6 +44,7 @@ class ToyAudio:
     name = "toy-audio"
     dim = 3
     rate_hz = 15.0
+    per_window = False
 
     def encode(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         frames = frames_of_seconds(len(wave) / 16000, MODEL_FPS)

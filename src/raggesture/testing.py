@@ -56,6 +56,7 @@ class _HashedText:
 
     name: str = "letters"
     dim: int = _TEXT_DIM
+    per_window: bool = False
 
     def words(self, transcript: Transcript) -> NDArray[np.float32]:
         return self.sentences([word.text for word in transcript.words])
@@ -74,6 +75,7 @@ class _NoAudio:
     name: str = "none"
     dim: int = _AUDIO_DIM
     rate_hz: float = float(MODEL_FPS)
+    per_window: bool = False
 
     def encode(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.zeros((frames_of_seconds(len(wave) / SAMPLE_RATE_HZ, MODEL_FPS), self.dim), np.float32)

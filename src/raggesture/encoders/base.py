@@ -1,6 +1,8 @@
 """What an encoder of speech is: the protocols, and words' vectors laid out on model frames.
 
-Audio encoders give one vector per model frame (15 Hz), text encoders one per word (and one per sentence).
+Audio encoders give vectors at a rate of their own, text encoders one per word (and one per sentence). An encoder is either of a
+whole speech (``per_window`` off: one track, cut into windows; an index stores it) or of one window at a time (``per_window``
+on: the vectors know their window and nothing else, as those of the published model; an index encodes when asked).
 """
 
 from __future__ import annotations
@@ -18,7 +20,11 @@ from raggesture.types import Transcript
 
 @runtime_checkable
 class AudioEncoder(Protocol):
-    """Voice to vectors. ``encode`` returns (F, dim) float32 with F = frames_of_seconds(duration, rate_hz)."""
+    """Voice to vectors.
+
+    ``encode`` returns (F, dim) float32. Of a whole speech: at the model's 15 Hz, F = frames_of_seconds(duration, 15). Per window: at any
+    rate, the same F for every window of one length (499 of 160 000 samples, wav2vec2).
+    """
 
     @property
     def name(self) -> str:
@@ -33,6 +39,11 @@ class AudioEncoder(Protocol):
     @property
     def rate_hz(self) -> float:
         """Vectors per second."""
+        ...
+
+    @property
+    def per_window(self) -> bool:
+        """Whether a window has to be encoded by itself."""
         ...
 
     def encode(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -52,6 +63,11 @@ class TextEncoder(Protocol):
     @property
     def dim(self) -> int:
         """Length of a vector."""
+        ...
+
+    @property
+    def per_window(self) -> bool:
+        """Whether the text of a window has to be encoded by itself."""
         ...
 
     def words(self, transcript: Transcript) -> NDArray[np.float32]:
@@ -78,8 +94,7 @@ def frame_aligned(vectors: NDArray[np.float32], transcript: Transcript, frames: 
     Raises:
         InputError: the number of vectors and words differ.
     """
-    if vectors.ndim != 2 or vectors.shape[0] != len(transcript.words):
-        raise InputError(f"word vectors: shape {vectors.shape}; expected ({len(transcript.words)}, dim), one per word - encode this transcript")
+    _check_vectors(vectors, transcript)
     aligned = np.zeros((frames, vectors.shape[1]), dtype=np.float32)
     only = np.zeros(frames, dtype=bool)
     for vector, word in zip(vectors, transcript.words, strict=True):
@@ -95,3 +110,20 @@ def frame_aligned(vectors: NDArray[np.float32], transcript: Transcript, frames: 
         if len(owned) == 1:
             only[owned[0]] = True
     return aligned
+
+
+def frame_aligned_released(vectors: NDArray[np.float32], transcript: Transcript, frames: int) -> NDArray[np.float32]:
+    """The published rule: a word sets frames ``int(start * 15)`` to ``int(end * 15) - 1``; later words overwrite, a word within one frame gets none.
+
+    Arguments, result and errors as ``frame_aligned``. Source: METHOD part I (a) "Words and BERT".
+    """
+    _check_vectors(vectors, transcript)
+    aligned = np.zeros((frames, vectors.shape[1]), dtype=np.float32)
+    for vector, word in zip(vectors, transcript.words, strict=True):
+        aligned[int(word.start * MODEL_FPS) : int(word.end * MODEL_FPS)] = vector
+    return aligned
+
+
+def _check_vectors(vectors: NDArray[np.float32], transcript: Transcript) -> None:
+    if vectors.ndim != 2 or vectors.shape[0] != len(transcript.words):
+        raise InputError(f"word vectors: shape {vectors.shape}; expected ({len(transcript.words)}, dim), one per word - encode this transcript")

@@ -35,6 +35,7 @@ class MiniLmEncoder:
 
     name = "minilm"
     dim = 384
+    per_window = False
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder

@@ -36,6 +36,7 @@ class ProsodyEncoder:
     name = "prosody"
     dim = len(FEATURES)
     rate_hz = float(MODEL_FPS)
+    per_window = False
 
     def encode(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Encode a mono wave.

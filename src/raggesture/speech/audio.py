@@ -20,6 +20,7 @@ from raggesture.errors import InputError
 SHORTEST_S = 0.5
 _SILENT_PEAK = 1e-3
 _FFMPEG_LIMIT_S = 600
+_DETOUR_RATE_HZ = 22_050
 Samples = NDArray[np.float32]
 
 
@@ -51,6 +52,16 @@ def load_audio(path: Path) -> Samples:
         wave = soxr.resample(wave, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
     peak = float(np.abs(wave).max())
     return np.ascontiguousarray(wave / peak if peak > 1 else wave, dtype=np.float32)
+
+
+def resample_there_and_back(wave: Samples) -> Samples:
+    """A wave at 16 kHz through 22.05 kHz and back, as the published code hears its data (an oversight there). Same length.
+
+    Source: METHOD part I (a) "Audio features", QUIRK.
+    """
+    through = soxr.resample(wave, SAMPLE_RATE_HZ, _DETOUR_RATE_HZ, quality="HQ")
+    back = soxr.resample(through, _DETOUR_RATE_HZ, SAMPLE_RATE_HZ, quality="HQ")[: len(wave)]
+    return np.ascontiguousarray(np.pad(back, (0, len(wave) - len(back))), dtype=np.float32)
 
 
 def is_silent(wave: Samples) -> bool:
