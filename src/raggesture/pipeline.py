@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from raggesture.body.feet import plant_feet
 from raggesture.clock import MODEL_FPS, MOTION_FPS, frames_of_seconds, seconds_of_frame
-from raggesture.encoders.base import AudioEncoder, TextEncoder, frame_aligned
+from raggesture.encoders.base import AudioEncoder, TextEncoder
+from raggesture.encoders.conditioning import OUR_RULES, ConditionEncoder, ConditionRules, WindowConditions
 from raggesture.encoders.registry import audio_encoder, text_encoder
 from raggesture.errors import ConfigError, ModelError, did_you_mean
 from raggesture.models.checkpoint import MANIFEST, Model, load_model
@@ -26,16 +25,19 @@ from raggesture.models.conditions import Conditions
 from raggesture.motion import Motion, double_rate
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
 from raggesture.resources import PACK_NAME, packaged_dir, sha256_of
-from raggesture.retrieval.index import Index
+from raggesture.retrieval.clip_conditions import ClipConditions
+from raggesture.retrieval.index import ClipWindow, Index
 from raggesture.retrieval.place import place
 from raggesture.retrieval.rank import best
 from raggesture.speech.cues import find_cues
 from raggesture.synthesis import Held, Inject, Insertion, Synthesizer, inject
 from raggesture.trace import Identity, Inserted, Setting, Trace
 from raggesture.types import Cues, Drop, Hit, Placement, Query, Speech
-from raggesture.windows import cut_window, join_windows, window_starts
+from raggesture.windows import STRIDE_FRAMES, GroundTrack, join_windows, window_starts
 
 Progress = Callable[[str, float], None]
+Posterior = Literal["mean", "sample"]
+Interpolation = Literal["spline", "linear"]
 RUNNERS_UP = 3
 MAX_CHUNKS = 3
 
@@ -47,6 +49,11 @@ class GenerateOptions:
     ``steps``: K of the sampler. ``weight`` multiplies every query's. ``speaker``: one of the model's ("" = its first). ``chunks``: seconds per gesture.
 
     ``plant_feet``: let feet stand still between steps (``raggesture.body.feet``) instead of leaving them as decoded.
+
+    The rest is how the published code does it or how we do (METHOD part III). ``conditions``: words and voice to conditions. ``posterior``: an exemplar's
+    latents are the auto-encoder's ``mean``, or a ``sample`` of it (the packaged codec has no spread, it gives the same). ``translation``: a window's
+    translation goes on where the last one ended (``anchored``), or is blended back to the origin (``origin``). ``interpolation``: 15 to 30 fps by a
+    ``spline``, or ``linear`` and half a frame late.
     """
 
     steps: int = 50
@@ -56,6 +63,10 @@ class GenerateOptions:
     speaker: str = ""
     chunks: int = 2
     plant_feet: bool = True
+    conditions: ConditionRules = OUR_RULES
+    posterior: Posterior = "mean"
+    translation: GroundTrack = "anchored"
+    interpolation: Interpolation = "spline"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,15 +77,6 @@ class Generation:
     motion: Motion
     speech: Speech
     trace: Trace
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Tracks:
-    """The speech's conditions at 15 Hz: ``text`` (F, Ct), ``audio`` (F, Ca)."""
-
-    text: NDArray[np.float32]
-    audio: NDArray[np.float32]
-    speaker: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,11 +116,14 @@ class Pipeline:
         self._text, self._audio = encoders
 
     @classmethod
-    def load(cls, model: Path | None = None, index: Path | None = None, device: str = "auto") -> Pipeline:
+    def load(cls, model: Path | None = None, index: Path | None = None, device: str = "auto", encoder_folders: Mapping[str, Path] | None = None) -> Pipeline:
         """Load a model folder and an index folder; None is the packaged starter.
 
+        Args:
+            encoder_folders: name of an encoder -> folder of its weights, for those that are not where they are looked for anyway.
+
         Raises:
-            ModelError: a folder is missing, truncated, altered, or the two do not belong together.
+            ModelError: a folder is missing, truncated, altered, the two do not belong together, or an encoder's weights are not there.
         """
         place_of_model = model or packaged_dir(PACK_NAME, "model")
         place_of_index = index or packaged_dir(PACK_NAME, "index")
@@ -127,7 +132,10 @@ class Pipeline:
             raise ConfigError("device: 'cuda', but torch finds no CUDA device; expected one - use --device cpu or auto")
         with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global state before the stored ones replace them
             loaded = load_model(place_of_model, chosen)
-        encoders = (text_encoder(loaded.manifest.text_encoder), audio_encoder(loaded.manifest.audio_encoder))
+        folders = encoder_folders or {}
+        text_name, audio_name = loaded.manifest.text_encoder, loaded.manifest.audio_encoder
+        encoders = (text_encoder(text_name, folders.get(text_name), chosen), audio_encoder(audio_name, folders.get(audio_name), chosen))
+        ConditionEncoder(*encoders).check_widths(loaded.manifest.denoiser.text_dim, loaded.manifest.denoiser.audio_dim, str(place_of_model))
         opened = Index.open(place_of_index, text_encoder=encoders[0])
         for what, ours, theirs in (
             ("text encoder", loaded.manifest.text_encoder, opened.manifest.text_encoder),
@@ -167,7 +175,7 @@ class Pipeline:
         rates = checked_rates(schedule, options.steps)
         cues = find_cues(speech)
         watch.lap("understand", 0.1)
-        tracks = self._encode(speech, options)
+        heard = self._encode(speech, options)
         watch.lap("encode", 0.2)
         plan = self._plan(speech, cues, options, retriever)
         watch.lap("retrieve", 0.3)
@@ -175,7 +183,7 @@ class Pipeline:
         noises = [synthesizer.noise(1, rng) for _ in window_starts(speech.duration_s)]
         levels, clean = self._levels(synthesizer, plan.placements, options, rng)
         watch.lap("invert", 0.4)
-        latents, inserted = self._sample(synthesizer, tracks, plan.placements, (levels, clean), options, rates, noises, watch)
+        latents, inserted = self._sample(synthesizer, heard, plan.placements, (levels, clean), options, rates, noises, watch)
         motion = _to_motion(synthesizer, latents, speech.duration_s, options)
         watch.lap("decode", 1.0)
         trace = Trace.of(
@@ -185,10 +193,13 @@ class Pipeline:
         )  # fmt: skip
         return Generation(speech.name, motion, speech, trace)
 
-    def _encode(self, speech: Speech, options: GenerateOptions) -> _Tracks:
-        frames = frames_of_seconds(speech.duration_s, MODEL_FPS)
-        text = frame_aligned(self._text.words(speech.transcript), speech.transcript, frames)
-        return _Tracks(text, self._audio.encode(speech.wave), self.model.manifest.speaker_index(options.speaker or speech.speaker))
+    def _encode(self, speech: Speech, options: GenerateOptions) -> tuple[Conditions, ...]:
+        """The speech's conditions, window by window."""
+        encoder = ConditionEncoder(self._text, self._audio, options.conditions)
+        heard = encoder.speech(speech.transcript, frames_of_seconds(speech.duration_s, MODEL_FPS), lambda: speech.wave)
+        speaker = self.model.manifest.speaker_index(options.speaker or speech.speaker)
+        device = self.model.codec.latent_mean.device
+        return tuple(_conditions(heard.window(start), speaker, device) for start in window_starts(speech.duration_s))
 
     def _plan(self, speech: Speech, cues: Cues, options: GenerateOptions, retriever: Retriever) -> _Plan:
         asked = tuple(replace(q, weight=q.weight * options.weight, speaker=q.speaker or options.speaker) for q in retriever.queries(speech, cues))
@@ -210,18 +221,26 @@ class Pipeline:
         if options.inject == "none" or self.index is None or not any(p.hit.query.weight > 0 for p in placements):
             return None, None
         context = self.model.codec.context_frames
-        windows = [self.index.clip_window(p.hit.exemplar.clip, p.source_frame, context=context) for p in placements]
-        clean = synthesizer.encode(windows)
+        clips = ClipConditions(self.index, ConditionEncoder(self._text, self._audio, options.conditions))
+        windows = [self._exemplar(clips, p, context) for p in placements]
+        clean = synthesizer.encode(windows, rng if options.posterior == "sample" else None)
         if options.inject in ("noised", "inpaint"):
             return synthesizer.noised(clean, synthesizer.noise(len(windows), rng)), clean
         return synthesizer.invert(clean, synthesizer.conditions(windows)), clean
 
+    def _exemplar(self, clips: ClipConditions, placement: Placement, context: int) -> ClipWindow:
+        """The window that a placement takes its chunks from, with the conditions that it was recorded under."""
+        clip, start = placement.hit.exemplar.clip, placement.source_frame
+        cut = clips.index.clip_window(clip, start, context=context)
+        own = clips.window(clip, start, stored=WindowConditions(cut.text, cut.audio))
+        return replace(cut, text=own.text, audio=own.audio)
+
     def _sample(
-        self, synthesizer: Synthesizer, tracks: _Tracks, placements: Sequence[Placement], exemplars: tuple[Tensor | None, Tensor | None],
+        self, synthesizer: Synthesizer, heard: Sequence[Conditions], placements: Sequence[Placement], exemplars: tuple[Tensor | None, Tensor | None],
         options: GenerateOptions, rates: tuple[float, ...], noises: Sequence[Tensor], watch: _Stopwatch,
     ) -> tuple[list[Tensor], list[Inserted]]:  # fmt: skip
         """Sample window after window, each continuing the last: latents (1, T, D) of every window."""
-        starts = window_starts(seconds_of_frame(len(tracks.text)))
+        starts = [STRIDE_FRAMES * number for number in range(len(heard))]
         latents: list[Tensor] = []
         inserted: list[Inserted] = []
         held: Held | None = None
@@ -230,10 +249,10 @@ class Pipeline:
             here = [(k, p) for k, p in enumerate(placements) if p.window == number]
             insertions = [Insertion(k, 0, p.target, p.hit.query.weight) for k, p in here]
             injection = inject(synthesizer, options.inject, *exemplars, insertions, noise, rates)
-            x_0 = synthesizer.sample(_conditions(tracks, start, synthesizer.device), injection.start, injection.guide, held)
+            x_0 = synthesizer.sample(heard[number], injection.start, injection.guide, held)
             latents.append(x_0)
             inserted += [Inserted(p, seconds_of_frame(start), s) for (_, p), s in zip(here, injection.strengths, strict=True)]
-            held = synthesizer.continuation(x_0)
+            held = synthesizer.continuation(x_0, moved=options.translation == "anchored")
             watch.lap("sample", 0.4 + 0.5 * (number + 1) / len(starts))
         return latents, inserted
 
@@ -261,12 +280,12 @@ def checked_rates(schedule: GuidanceSchedule, n_steps: int) -> tuple[float, ...]
     return rates
 
 
-def _conditions(tracks: _Tracks, start: int, device: torch.device) -> Conditions:
-    text, audio = (torch.from_numpy(cut_window(track, start))[None].to(device) for track in (tracks.text, tracks.audio))
-    return Conditions(text=text, audio=audio, speaker=torch.tensor([tracks.speaker], device=device))
+def _conditions(window: WindowConditions, speaker: int, device: torch.device) -> Conditions:
+    text, audio = (torch.from_numpy(track)[None].to(device) for track in (window.text, window.audio))
+    return Conditions(text=text, audio=audio, speaker=torch.tensor([speaker], device=device))
 
 
 def _to_motion(synthesizer: Synthesizer, latents: Sequence[Tensor], duration_s: float, options: GenerateOptions) -> Motion:
-    joined = join_windows([synthesizer.decode(x_0)[0] for x_0 in latents])
-    motion = double_rate(joined, frames_of_seconds(duration_s, MOTION_FPS))
+    joined = join_windows([synthesizer.decode(x_0)[0] for x_0 in latents], options.translation)
+    motion = double_rate(joined, frames_of_seconds(duration_s, MOTION_FPS), released=options.interpolation == "linear")
     return plant_feet(motion) if options.plant_feet else motion

@@ -75,14 +75,14 @@ class Synthesizer:
         )
 
     @torch.no_grad()
-    def encode(self, windows: Sequence[ClipWindow]) -> Tensor:
-        """Latents (P, T, D) of windows cut with the codec's context."""
+    def encode(self, windows: Sequence[ClipWindow], generator: torch.Generator | None = None) -> Tensor:
+        """Latents (P, T, D) of windows cut with the codec's context; with a generator, samples of the posterior (released) instead of its mean."""
         context = self.model.codec.context_frames
         features = []
         for cut in windows:
             item = features_of(Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS)), cut.contacts)
             features.append(PartFeatures(item.upper, item.hands, item.face, relative_translation(item.lower, context)))
-        return self.model.codec.encode(batch_of(features).to(self.device))
+        return self.model.codec.encode(batch_of(features).to(self.device), generator)
 
     @torch.no_grad()
     def invert(self, latents: Tensor, conditions: Conditions) -> Tensor:
@@ -129,18 +129,13 @@ class Synthesizer:
         return [motion_of(features, item) for item in range(features.batch)]
 
     @torch.no_grad()
-    def continuation(self, latents: Tensor) -> Held:
+    def continuation(self, latents: Tensor, *, moved: bool = True) -> Held:
         """What the next window must keep of this one (1, T, D): its last chunk, as the first chunk of each part.
 
-        The lower body's translation is relative to its window's first frame, so that latent is moved by what the change of origin does to
-        the encoding. Source: METHOD part I (f), continuity.
+        Source: METHOD part I (f), continuity; ``moved`` off is that. Differs from the released code: the lower body's translation is relative
+        to its window's first frame, so that latent is moved by what the change of origin does to the encoding.
         """
-        codec, last = self.model.codec, WINDOW_FRAMES - CHUNK_FRAMES
-        features = codec.decode(latents)
-        moved = window(features, last, CHUNK_FRAMES, codec.context_frames)
-        at = torch.arange(last - codec.context_frames, WINDOW_FRAMES + codec.context_frames, device=latents.device).clamp(0, WINDOW_FRAMES - 1)
-        as_it_was = PartFeatures(moved.upper, moved.hands, moved.face, features.lower[:, at])
-        change = codec.encode(moved) - codec.encode(as_it_was)  # (1, 7, D)
+        change = self._change_of_origin(latents) if moved else latents.new_zeros(1, LatentLayout(1).tokens, latents.shape[2])
         known, mask = torch.zeros_like(latents), torch.zeros(latents.shape[:2], dtype=torch.bool, device=latents.device)
         one = LatentLayout(1)
         for part in PARTS:
@@ -149,6 +144,15 @@ class Synthesizer:
             known[:, first] = latents[:, final] + change[:, one.span(part)]
             mask[:, first] = True
         return Held(known, mask)
+
+    def _change_of_origin(self, latents: Tensor) -> Tensor:
+        """(1, 7, D): what encoding the last chunk relative to its own first frame, instead of its window's, adds to its latents."""
+        codec, last = self.model.codec, WINDOW_FRAMES - CHUNK_FRAMES
+        features = codec.decode(latents)
+        moved = window(features, last, CHUNK_FRAMES, codec.context_frames)
+        at = torch.arange(last - codec.context_frames, WINDOW_FRAMES + codec.context_frames, device=latents.device).clamp(0, WINDOW_FRAMES - 1)
+        as_it_was = PartFeatures(moved.upper, moved.hands, moved.face, features.lower[:, at])
+        return codec.encode(moved) - codec.encode(as_it_was)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ blended back to the origin at each overlap.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from raggesture.body.rotations import axis_angle_to_6d, rot6d_to_axis_angle
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, WINDOW_FRAMES, chunks_of_frames, frames_of_seconds
 from raggesture.motion import Motion
 
+GroundTrack = Literal["anchored", "origin"]
 OVERLAP_CHUNKS = 1
 STRIDE_FRAMES = (WINDOW_CHUNKS - OVERLAP_CHUNKS) * CHUNK_FRAMES
 OVERLAP_FRAMES = OVERLAP_CHUNKS * CHUNK_FRAMES
@@ -47,10 +49,11 @@ def _ground_offset(before: NDArray[np.float32], after: NDArray[np.float32]) -> N
     return offset
 
 
-def join_windows(motions: Sequence[Motion]) -> Motion:
+def join_windows(motions: Sequence[Motion], ground: GroundTrack = "anchored") -> Motion:
     """Join window motions at 15 fps, each overlapping the last by one second, into one.
 
-    Rotations are blended in 6D, the rest linearly, with weights that rise from 0 to 1 over the overlap.
+    Rotations are blended in 6D, the rest linearly, with weights that rise from 0 to 1 over the overlap. ``ground`` ``origin`` is the
+    released behaviour: no offset, so that each overlap takes the body back to where its window began.
     """
     rot6d = [axis_angle_to_6d(torch.from_numpy(np.array(m.rotations))).reshape(m.frames, -1).numpy() for m in motions]
     tracks = [np.concatenate([r, m.translation, m.expression], axis=1) for r, m in zip(rot6d, motions, strict=True)]  # (F, 330 + 3 + 100)
@@ -59,7 +62,8 @@ def join_windows(motions: Sequence[Motion]) -> Motion:
     joined = tracks[0]
     for track in tracks[1:]:
         track = track.copy()
-        track[:, at] += _ground_offset(joined[-OVERLAP_FRAMES:, at], track[:OVERLAP_FRAMES, at])
+        if ground == "anchored":
+            track[:, at] += _ground_offset(joined[-OVERLAP_FRAMES:, at], track[:OVERLAP_FRAMES, at])
         blend = (1 - rise) * joined[-OVERLAP_FRAMES:] + rise * track[:OVERLAP_FRAMES]
         joined = np.concatenate([joined[:-OVERLAP_FRAMES], blend, track[OVERLAP_FRAMES:]])
     rotations = rot6d_to_axis_angle(torch.from_numpy(joined[:, : 6 * N_JOINTS]).reshape(-1, N_JOINTS, 6)).numpy()

@@ -89,7 +89,7 @@ def toy_pipeline(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             motion = Motion(np.zeros((frames, N_JOINTS, 3)), np.zeros((frames, 3)), np.zeros((frames, N_EXPRESSIONS)), float(MOTION_FPS))  # type: ignore[arg-type]
             return Generation(speech.name, motion, speech, Trace.of(speech=speech, file=file, settings=settings, seed=options.seed))
 
-    def load(model: Any, index: Any, device: str) -> Toy:
+    def load(model: Any, index: Any, device: str, encoder_folders: Any) -> Toy:
         calls.append(("load", model, index, device))
         return Toy()
 

@@ -51,19 +51,20 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> dict[tuple[Any, ...], Pipeline]:
+def loaded() -> dict[str, Pipeline]:
     return {}
 
 
 @pytest.fixture
-def warm(loaded: dict[tuple[Any, ...], Pipeline], monkeypatch: pytest.MonkeyPatch) -> None:
+def warm(loaded: dict[str, Pipeline], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call shares one loaded model."""
     load = Pipeline.load
 
     def once(*arguments: Any) -> Pipeline:
-        if arguments not in loaded:
-            loaded[arguments] = load(*arguments)
-        return loaded[arguments]
+        key = repr(arguments)
+        if key not in loaded:
+            loaded[key] = load(*arguments)
+        return loaded[key]
 
     monkeypatch.setattr(Pipeline, "load", once)
 

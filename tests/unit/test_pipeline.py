@@ -233,8 +233,8 @@ def test_without_an_index_everything_is_dropped_and_said(pipeline: Pipeline) -> 
 def test_load_holds_model_and_index_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from helpers_retrieval import ToyAudio, ToyText
 
-    monkeypatch.setattr("raggesture.pipeline.text_encoder", lambda name: ToyText())
-    monkeypatch.setattr("raggesture.pipeline.audio_encoder", lambda name: ToyAudio())
+    monkeypatch.setattr("raggesture.pipeline.text_encoder", lambda *_: ToyText())
+    monkeypatch.setattr("raggesture.pipeline.audio_encoder", lambda *_: ToyAudio())
     save_model(tiny_model(), tmp_path / "model", storage="float32")
     toy_index(tmp_path / "index")
     torch.manual_seed(5)

@@ -16,7 +16,7 @@ from raggesture.errors import RaggestureError, UsageError
 
 if TYPE_CHECKING:
     from raggesture.config import Settings
-    from raggesture.pipeline import Generation, Pipeline
+    from raggesture.pipeline import GenerateOptions, Generation, Pipeline
     from raggesture.types import Speech
 
 TRACE_SUFFIX = ".trace.json"
@@ -226,16 +226,39 @@ class Worker:
 
     def generation(self, speech: Speech, file: Path, progress: Progress) -> Generation:
         """The motion of one speech: the only place where the command line meets the pipeline."""
-        from raggesture.pipeline import GenerateOptions, Pipeline
+        from raggesture.pipeline import Pipeline
         from raggesture.trace import Setting
 
         chosen = self._settings.generate
         if self._pipeline is None:
             progress("loading the model", 0.0)
-            self._pipeline = Pipeline.load(_folder(chosen.model), _folder(chosen.index), chosen.device)
-        how = GenerateOptions(chosen.steps, chosen.seed, chosen.inject, chosen.weight, chosen.speaker, self._settings.placement.chunks, chosen.plant_feet)
+            folders = self._settings.encoders.folders()
+            self._pipeline = Pipeline.load(_folder(chosen.model), _folder(chosen.index), chosen.device, folders)
         settings = {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()}
-        return self._pipeline.generate(speech, how, retriever=self._retriever, schedule=self._schedule, settings=settings, file=file, progress=progress)
+        return self._pipeline.generate(
+            speech, options_of(self._settings), retriever=self._retriever, schedule=self._schedule, settings=settings, file=file, progress=progress
+        )
+
+
+def options_of(settings: Settings) -> GenerateOptions:
+    """The pipeline's options of the settings."""
+    from raggesture.encoders.conditioning import ConditionRules
+    from raggesture.pipeline import GenerateOptions
+
+    chosen, compat = settings.generate, settings.compat
+    return GenerateOptions(
+        steps=chosen.steps,
+        seed=chosen.seed,
+        inject=chosen.inject,
+        weight=chosen.weight,
+        speaker=chosen.speaker,
+        chunks=settings.placement.chunks,
+        plant_feet=chosen.plant_feet,
+        conditions=ConditionRules(compat.text_context, compat.border_words, compat.frame_alignment, compat.resampling),
+        posterior=compat.posterior,
+        translation=compat.translation,
+        interpolation=compat.interpolation,
+    )
 
 
 def _folder(name: str) -> Path | None:

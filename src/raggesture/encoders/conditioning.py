@@ -50,6 +50,7 @@ class ConditionRules:
         return "/".join(asdict(self).values())
 
 
+OUR_RULES = ConditionRules()
 RELEASED_RULES = ConditionRules("window", "inside", "released", "double")
 """As the published data set was made."""
 
@@ -148,7 +149,7 @@ class ConditionEncoder:
 
     text: TextEncoder
     audio: AudioEncoder
-    rules: ConditionRules = ConditionRules()
+    rules: ConditionRules = OUR_RULES
 
     @property
     def reads_windows(self) -> bool:

@@ -3,13 +3,13 @@
 One latent stands for one second (15 frames at 15 fps) of one part. The sequence is ``LatentLayout``'s: upper, separator, hands, separator,
 face, separator, lower; separators are zero. The mean and the standard deviation of every latent dimension belong to the codec, so that
 what the denoiser sees has a spread of about 1. Source: METHOD part I (b), TRAINING "The part codec".
-Differs from the released code: latents are normalised, and are the posterior's mean instead of a sample.
+Differs from the released code: latents are normalised, and are the posterior's mean unless a generator is given (there always a sample).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,17 @@ class PartCodec(Protocol):
 
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, D) -> (B, 15 * C, n)."""
+        ...
+
+
+@runtime_checkable
+class SampledCodec(Protocol):
+    """A part codec whose encoder gives a distribution."""
+
+    latent_dim: int
+
+    def posterior(self, features: Tensor, noise: Tensor) -> Tensor:
+        """A sample (B, C, D) of the posterior for ``noise`` (B, C, D)."""
         ...
 
 
@@ -65,8 +76,11 @@ class BodyCodec(nn.Module):
         """Frames that ``encode`` expects on each side of the window."""
         return max(self.part(part).context_frames for part in PARTS)
 
-    def encode_raw(self, features: PartFeatures) -> Tensor:
-        """Latents before normalisation: (B, F + 2 * context_frames, n) each -> (B, 4, F // 15, D)."""
+    def encode_raw(self, features: PartFeatures, generator: torch.Generator | None = None) -> Tensor:
+        """Latents before normalisation: (B, F + 2 * context_frames, n) each -> (B, 4, F // 15, D).
+
+        With a (CPU) generator, parts that have a posterior give a sample of it, drawn part by part as the published code draws.
+        """
         frames = features.frames - 2 * self.context_frames
         if frames <= 0 or frames % CHUNK_FRAMES:
             raise ModelError(
@@ -77,12 +91,17 @@ class BodyCodec(nn.Module):
         for part, tensor in features:
             codec = self.part(part)
             spare = self.context_frames - codec.context_frames
-            latents.append(codec.encode(tensor[:, spare : features.frames - spare]))
+            cut = tensor[:, spare : features.frames - spare]
+            if generator is not None and isinstance(codec, SampledCodec):
+                noise = torch.randn(cut.shape[0], frames // CHUNK_FRAMES, codec.latent_dim, generator=generator)
+                latents.append(codec.posterior(cut, noise.to(cut)))
+            else:
+                latents.append(codec.encode(cut))
         return torch.stack(latents, dim=1)  # (B, 4, C, D)
 
-    def encode(self, features: PartFeatures) -> Tensor:
-        """Features with ``context_frames`` on each side -> normalised latents (B, T, D) with zero separators."""
-        raw = self.encode_raw(features)
+    def encode(self, features: PartFeatures, generator: torch.Generator | None = None) -> Tensor:
+        """Features with ``context_frames`` on each side -> normalised latents (B, T, D) with zero separators; ``generator``: see ``encode_raw``."""
+        raw = self.encode_raw(features, generator)
         normal = (raw - self.latent_mean[:, None]) / self.latent_std[:, None]
         layout = LatentLayout(raw.shape[2])
         sequence = raw.new_zeros(raw.shape[0], layout.tokens, self.latent_dim)

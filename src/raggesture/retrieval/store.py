@@ -64,13 +64,14 @@ class IndexManifest:
 
 @dataclass(frozen=True, slots=True)
 class ClipRow:
-    """A clip of the index without its arrays. ``number`` names its tensors;"""
+    """A clip of the index without its arrays. ``number`` names its tensors; ``wave`` is the path of its recording ("": unknown)."""
 
     number: int
     name: str
     speaker: str
     frames: int
     transcript: Transcript
+    wave: str = ""
 
 
 @dataclass(frozen=True, slots=True)
