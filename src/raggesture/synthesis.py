@@ -21,6 +21,7 @@ from raggesture.diffusion.ddim import Guide, invert, sample
 from raggesture.diffusion.guidance import AnchorGuide, Anchors, chain, rates_per_token
 from raggesture.diffusion.inpaint import Inpaint, paste
 from raggesture.diffusion.noise import NoiseSchedule, spaced
+from raggesture.errors import ModelError
 from raggesture.models.checkpoint import Model
 from raggesture.models.conditions import Conditions
 from raggesture.models.mixing import CONDITION_ONLY, bind
@@ -66,7 +67,13 @@ class Synthesizer:
         return torch.randn(batch, _LAYOUT.tokens, self.model.codec.latent_dim, generator=generator).to(self.device)
 
     def conditions(self, windows: Sequence[ClipWindow]) -> Conditions:
-        """The windows' own conditions."""
+        """The windows' own conditions.
+
+        Raises:
+            ModelError: an index that keeps no conditions cut the windows, and nobody heard them (``retrieval.clip_conditions``).
+        """
+        if any(not len(w.text) or not len(w.audio) for w in windows):
+            raise ModelError("exemplars: their conditions were not encoded; expected them of the encoders - use ClipConditions, the index stores none")
         speakers = [self.model.manifest.speaker_index(w.speaker) for w in windows]
         return Conditions(
             text=torch.from_numpy(np.stack([w.text for w in windows])).to(self.device),

@@ -96,6 +96,8 @@ class _Pile:
 def _audio_features(clip: Clip, encoder: AudioEncoder) -> NDArray[np.float32]:
     """(F, A) at the motion's length; zeros for a clip without a voice."""
     frames = clip.motion.frames
+    if encoder.per_window:
+        return np.zeros((0, encoder.dim), np.float32)
     if clip.wave_path is None:
         return np.zeros((frames, encoder.dim), np.float32)
     from raggesture.speech.audio import load_audio
@@ -118,10 +120,13 @@ def _add(pile: _Pile, clip: Clip, text_encoder: TextEncoder, audio_encoder: Audi
     pile.motion[f"{key}.expression"] = pack_track(motion.expression[:, kept], EXPRESSION_STEP)
     pile.motion[f"{key}.expression_columns"] = kept.astype(np.uint8)
     pile.motion[f"{key}.contacts"] = pack_track(foot_contacts(motion), CONTACT_STEP)
-    vectors, scale = pack_vectors(text_encoder.words(clip.transcript).reshape(len(clip.transcript.words), text_encoder.dim))
+    words = np.zeros((0, text_encoder.dim), np.float32) if text_encoder.per_window else text_encoder.words(clip.transcript)
+    vectors, scale = pack_vectors(words.reshape(len(words), text_encoder.dim))
     pile.conditions[f"{key}.text"], pile.conditions[f"{key}.text_scale"] = vectors, scale
     pile.conditions[f"{key}.audio"] = pack_track(_audio_features(clip, audio_encoder), AUDIO_STEP)
-    pile.clips.append(ClipRow(number, clip.name, clip.speaker, motion.frames, clip.transcript))
+    pile.clips.append(
+        ClipRow(number, clip.name, clip.speaker, motion.frames, clip.transcript, "" if clip.wave_path is None else str(clip.wave_path.absolute()))
+    )
     pile.prominence.append(tuple(clip.prominence))
     first = len(pile.exemplars)
     pile.exemplars.extend([replace(e, row=first + k) for k, e in enumerate(exemplars_of(clip))])

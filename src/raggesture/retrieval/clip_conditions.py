@@ -25,17 +25,18 @@ class ClipConditions:
         self._heard: dict[str, SpeechConditions] = {}
 
     def window(self, clip: str, start_frame: int, stored: WindowConditions) -> WindowConditions:
-        """Conditions of a window of ``clip``; ``stored`` are the index's own, kept where they are what the encoder would give.
+        """Conditions of a window of ``clip``; ``stored`` are the index's own (empty where it keeps none), kept where they are
+        what the encoder would give.
 
         Raises:
             ModelError: the window has to be heard and the recording is gone.
         """
         rules = self.encoder.rules
-        if self.encoder.reads_windows or rules.frame_alignment != OUR_RULES.frame_alignment:
-            text = self._of(clip).text(start_frame, len(stored.text))
-        else:
-            text = stored.text
-        audio = self._of(clip).audio(start_frame, len(stored.text)) if self.encoder.audio.per_window else stored.audio
+        text, audio = stored.text, stored.audio
+        if self.encoder.reads_windows or rules.frame_alignment != OUR_RULES.frame_alignment or not len(text):
+            text = self._of(clip).text(start_frame)
+        if self.encoder.audio.per_window or not len(audio):
+            audio = self._of(clip).audio(start_frame)
         return WindowConditions(text, audio)
 
     def _of(self, clip: str) -> SpeechConditions:

@@ -282,15 +282,20 @@ class Index:
         expression[:, kept] = self._track(row, "expression", len(kept), EXPRESSION_STEP)[at]
         key = f"{row.number:06d}"
         vectors = unpack_vectors(self._conditions.get(f"{key}.text"), self._conditions.get(f"{key}.text_scale"))
-        text = np.asarray(frame_aligned(vectors, row.transcript, row.frames), np.float32)[inner.clip(0, row.frames - 1)]
-        audio = unpack_track(self._conditions.get(f"{key}.audio"), row.frames, self.manifest.audio_dim, AUDIO_STEP)[inner.clip(0, row.frames - 1)]
+        text = np.zeros((0, self.manifest.text_dim), np.float32)
+        if len(vectors) == len(row.transcript.words):
+            text = np.asarray(frame_aligned(vectors, row.transcript, row.frames), np.float32)[inner.clip(0, row.frames - 1)] * inside[:, None]
+        packed = self._conditions.get(f"{key}.audio")
+        audio = np.zeros((0, self.manifest.audio_dim), np.float32)
+        if packed.size > 8:
+            audio = unpack_track(packed, row.frames, self.manifest.audio_dim, AUDIO_STEP)[inner.clip(0, row.frames - 1)] * inside[:, None]
         return ClipWindow(
             rotations=rotations,
             translation=self._track(row, "translation", 3, TRANSLATION_STEP_M)[at],
             expression=expression,
             contacts=self._track(row, "contacts", N_CONTACTS, CONTACT_STEP)[at],
-            text=text * inside[:, None].astype(np.float32),
-            audio=audio * inside[:, None].astype(np.float32),
+            text=np.asarray(text, np.float32),
+            audio=np.asarray(audio, np.float32),
             speaker=row.speaker,
         )
 

@@ -29,6 +29,7 @@ FILES = (ROWS, MOTION, CONDITIONS)
 TABLES = """
 CREATE TABLE clips (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, speaker TEXT NOT NULL, frames INTEGER NOT NULL,
                     language TEXT NOT NULL, source TEXT NOT NULL);
+CREATE TABLE recordings (clip INTEGER PRIMARY KEY REFERENCES clips, wave TEXT NOT NULL);
 CREATE TABLE words (clip INTEGER NOT NULL REFERENCES clips, position INTEGER NOT NULL, text TEXT NOT NULL,
                     start REAL NOT NULL, end REAL NOT NULL, after TEXT NOT NULL, prominence REAL,
                     PRIMARY KEY (clip, position)) WITHOUT ROWID;
@@ -129,6 +130,7 @@ def write_rows(path: Path, rows: Rows, prominence: tuple[tuple[float, ...], ...]
             "INSERT INTO clips VALUES (?, ?, ?, ?, ?, ?)",
             [(c.number, c.name, c.speaker, c.frames, c.transcript.language, c.transcript.source) for c in rows.clips],
         )
+        database.executemany("INSERT INTO recordings VALUES (?, ?)", [(c.number, c.wave) for c in rows.clips if c.wave])
         for clip, values in zip(rows.clips, prominence, strict=True):
             padded = values or (None,) * len(clip.transcript.words)
             database.executemany(
@@ -155,8 +157,10 @@ def read_rows(path: Path) -> Rows:
             words: dict[int, list[Word]] = {}
             for clip, text, start, end, after in database.execute("SELECT clip, text, start, end, after FROM words ORDER BY clip, position"):
                 words.setdefault(clip, []).append(Word(text, start, end, after))
+            has_waves = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'recordings'").fetchone()
+            waves = dict(database.execute("SELECT clip, wave FROM recordings").fetchall()) if has_waves else {}
             clips = tuple(
-                ClipRow(number, name, speaker, frames, Transcript(tuple(words.get(number, ())), language, source))
+                ClipRow(number, name, speaker, frames, Transcript(tuple(words.get(number, ())), language, source), waves.get(number, ""))
                 for number, name, speaker, frames, language, source in database.execute("SELECT * FROM clips ORDER BY number")
             )
             vocabulary = tuple(word for (word,) in database.execute("SELECT word FROM vocabulary ORDER BY number"))
