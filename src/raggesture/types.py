@@ -148,7 +148,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """A gesture found in an index. Times are seconds in its clip; ``stroke`` is the instant of the stroke's apex."""
+    """A gesture found in an index. Times are seconds in its clip; ``stroke`` is the instant of the stroke's apex.
+
+    ``hand`` is ``left``, ``right``, ``both`` or "" where neither moves; ``derived`` names, by commas, what the corpus did not
+    say and was found by the program (``labels``, ``relations``, ``prominence``, ``stroke``, ``words``).
+    """
 
     clip: str
     speaker: str
@@ -160,6 +164,8 @@ class Exemplar:
     gesture: str = ""
     prominence: float | None = None
     row: int = -1
+    hand: str = ""
+    derived: str = ""
 
 
 @dataclass(frozen=True, slots=True)

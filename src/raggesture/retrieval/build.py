@@ -1,188 +1,204 @@
-"""Building an index from clips: exemplars from labels and relations, packed tracks, conditions; all or nothing on disk.
+"""Putting products together into an index on disk: rows, segments, vectors, columns; all or nothing.
 
-Everything is written into ``<name>.partial`` beside the target and renamed when it is complete.
+Everything is written beside its place and named when it is complete, the manifest last (see ``store``).
 """
 
 from __future__ import annotations
 
-import math
+import os
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raggesture.body.features import foot_contacts
-from raggesture.body.joints import N_JOINTS
 from raggesture.clock import MODEL_FPS
 from raggesture.errors import InputError, UsageError
-from raggesture.resources import readable_by_all, sha256_of
-from raggesture.retrieval.index import clean_word
-from raggesture.retrieval.packing import AUDIO_STEP, CONTACT_STEP, EXPRESSION_STEP, ROTATION_STEP_RAD, TRANSLATION_STEP_M, pack_track, pack_vectors
-from raggesture.retrieval.store import CONDITIONS, FILES, MANIFEST, MOTION, ROWS, ClipRow, IndexManifest, Rows, write_rows
-from raggesture.retrieval.stroke import hand_speed, stroke_from_speed
-from raggesture.types import Exemplar, Relation
+from raggesture.retrieval.arrays import write_arrays
+from raggesture.retrieval.event_table import write_events
+from raggesture.retrieval.product import Product, product_of
+from raggesture.retrieval.rows import RowsReader, RowsWriter, writing_rows
+from raggesture.retrieval.store import EVENTS, MANIFEST, ROWS, VECTORS, IndexFile, IndexManifest, files_of, segment_role, settle, swap_manifest, writing
 
 if TYPE_CHECKING:
-    from raggesture.corpus.clip import Clip, GestureLabel
+    from raggesture.corpus.clip import Clip
     from raggesture.encoders.base import AudioEncoder, TextEncoder
 
 Progress = Callable[[int, str], None]
 """Called with the number of clips done and the name of the clip that was added."""
 
-CONNECTIVE_BEFORE_S = 0.3
-CONNECTIVE_AFTER_S = 0.6
-"""Around a connective, the stretch in which its gesture is looked for."""
+SEGMENT_BYTES = 32_000_000
+"""A segment is closed when it holds so much, so that removing a clip rewrites little."""
+_WORDS_AT_ONCE = 4096
 
 
-def _prominence(clip: Clip, start: float, end: float) -> float | None:
-    """Mean prominence of the words whose middle lies in an interval, else of the word nearest to it; None without prominence."""
-    if not clip.prominence:
-        return None
-    middles = [(word.start + word.end) / 2 for word in clip.transcript.words]
-    inside = [p for p, m in zip(clip.prominence, middles, strict=True) if start <= m <= end and math.isfinite(p)]
-    if inside:
-        return float(np.mean(inside))
-    nearest = min(range(len(middles)), key=lambda k: abs(middles[k] - (start + end) / 2))
-    value = clip.prominence[nearest]
-    return float(value) if math.isfinite(value) else None
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is said of an index as a whole. ``grid``: see ``IndexManifest``."""
 
-
-def _of_label(clip: Clip, label: GestureLabel, speed: NDArray[np.float32]) -> Exemplar:
-    stroke = label.stroke if label.stroke is not None else stroke_from_speed(speed, clip.motion.fps, label.start, label.end)
-    prominence = _prominence(clip, label.start, label.end)
-    return Exemplar(clip.name, clip.speaker, label.word, label.kind, label.start, label.end, stroke, label.gesture, prominence)
-
-
-def _of_relation(clip: Clip, relation: Relation, speed: NDArray[np.float32]) -> Exemplar:
-    first, last = relation.connective_start - CONNECTIVE_BEFORE_S, relation.connective_end + CONNECTIVE_AFTER_S
-    near = [label for label in clip.labels if label.stroke is not None and first <= label.stroke <= last]
-    middle = (relation.connective_start + relation.connective_end) / 2
-    label = min(near, key=lambda each: abs((each.stroke or 0.0) - middle), default=None)
-    if label is not None and label.stroke is not None:
-        stroke, gesture = label.stroke, label.gesture
-    else:
-        stroke, gesture = stroke_from_speed(speed, clip.motion.fps, max(first, 0.0), min(last, clip.duration_s)), ""
-    start, end = relation.connective_start, relation.connective_end
-    return Exemplar(clip.name, clip.speaker, relation.connective, relation.sense, start, end, stroke, gesture, _prominence(clip, start, end))
-
-
-def exemplars_of(clip: Clip) -> tuple[Exemplar, ...]:
-    """The exemplars of a clip in time order: its labels (also beats), and its relations with their sense as kind.
-
-    A stroke that is not annotated is taken from the hands' motion. Exemplars whose stroke lies outside the clip's motion are
-    left out.
-    """
-    speed = hand_speed(clip.motion)
-    found = [_of_label(clip, label, speed) for label in clip.labels]
-    found += [_of_relation(clip, relation, speed) for relation in clip.relations]
-    return tuple(sorted((e for e in found if 0 <= e.stroke < clip.duration_s), key=lambda e: (e.stroke, e.kind, e.word)))
+    name: str
+    text_encoder: str
+    text_dim: int
+    audio_encoder: str
+    audio_dim: int
+    licence: str = ""
+    grid: str = "stroke"
 
 
 @dataclass(slots=True, eq=False)
-class _Pile:
-    """What has been gathered while clips come in."""
+class Segments:
+    """Collects arrays of clips and writes a segment whenever enough has come together."""
 
-    clips: list[ClipRow]
-    exemplars: list[Exemplar]
-    prominence: list[tuple[float, ...]]
-    motion: dict[str, NDArray[np.generic]]
-    conditions: dict[str, NDArray[np.generic]]
+    folder: Path
+    number: int = 0
+    files: list[IndexFile] = field(default_factory=list)
+    _arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    _bytes: int = 0
 
+    def add(self, clip: int, product: Product) -> None:
+        """Take the arrays of a clip."""
+        self._arrays |= {f"{clip:06d}.{name}": array for name, array in product.arrays.items()}
+        self._bytes += product.bytes
+        if self._bytes >= SEGMENT_BYTES:
+            self.flush()
 
-def _audio_features(clip: Clip, encoder: AudioEncoder) -> NDArray[np.float32]:
-    """(F, A) at the motion's length; zeros for a clip without a voice."""
-    frames = clip.motion.frames
-    if encoder.per_window:
-        return np.zeros((0, encoder.dim), np.float32)
-    if clip.wave_path is None:
-        return np.zeros((frames, encoder.dim), np.float32)
-    from raggesture.speech.audio import load_audio
-
-    features = encoder.encode(load_audio(clip.wave_path))
-    return np.asarray(features[np.arange(frames).clip(0, len(features) - 1)], np.float32)
-
-
-def _add(pile: _Pile, clip: Clip, text_encoder: TextEncoder, audio_encoder: AudioEncoder) -> None:
-    motion = clip.motion
-    if motion.fps != MODEL_FPS:
-        raise InputError(f"clip {clip.name}: {motion.fps} fps; expected {MODEL_FPS} - read it with read_corpus or halve its rate")
-    if any(each.name == clip.name for each in pile.clips):
-        raise InputError(f"clip {clip.name}: given twice; expected every name once - remove one of the two")
-    number = len(pile.clips)
-    key = f"{number:06d}"
-    kept = np.flatnonzero(np.abs(motion.expression).max(axis=0, initial=0.0) >= EXPRESSION_STEP / 2)
-    pile.motion[f"{key}.rotations"] = pack_track(motion.rotations.reshape(-1, 3 * N_JOINTS), ROTATION_STEP_RAD)
-    pile.motion[f"{key}.translation"] = pack_track(motion.translation, TRANSLATION_STEP_M)
-    pile.motion[f"{key}.expression"] = pack_track(motion.expression[:, kept], EXPRESSION_STEP)
-    pile.motion[f"{key}.expression_columns"] = kept.astype(np.uint8)
-    pile.motion[f"{key}.contacts"] = pack_track(foot_contacts(motion), CONTACT_STEP)
-    words = np.zeros((0, text_encoder.dim), np.float32) if text_encoder.per_window else text_encoder.words(clip.transcript)
-    vectors, scale = pack_vectors(words.reshape(len(words), text_encoder.dim))
-    pile.conditions[f"{key}.text"], pile.conditions[f"{key}.text_scale"] = vectors, scale
-    pile.conditions[f"{key}.audio"] = pack_track(_audio_features(clip, audio_encoder), AUDIO_STEP)
-    pile.clips.append(
-        ClipRow(number, clip.name, clip.speaker, motion.frames, clip.transcript, "" if clip.wave_path is None else str(clip.wave_path.absolute()))
-    )
-    pile.prominence.append(tuple(clip.prominence))
-    first = len(pile.exemplars)
-    pile.exemplars.extend([replace(e, row=first + k) for k, e in enumerate(exemplars_of(clip))])
+    def flush(self) -> None:
+        """Write what has come together, if anything."""
+        if not self._arrays:
+            return
+        self.files.append(write_segment(self.folder, self.number, self._arrays))
+        self.number, self._arrays, self._bytes = self.number + 1, {}, 0
 
 
-def _write(pile: _Pile, folder: Path, text_encoder: TextEncoder, audio_encoder: AudioEncoder, licence: str, name: str) -> None:
-    from safetensors.numpy import save_file
+def write_segment(folder: Path, number: int, arrays: dict[str, NDArray[Any]]) -> IndexFile:
+    """Write one segment and give it its name."""
+    partial = folder / f".segment.{os.getpid()}.partial"
+    write_arrays(partial, arrays)
+    return settle(folder, partial, segment_role(number))
 
-    words = [clean_word(e.word) for e in pile.exemplars]
-    vocabulary = sorted(set(words))
-    place = {word: k for k, word in enumerate(vocabulary)}
-    vectors = np.zeros((len(vocabulary), text_encoder.dim), np.float32)
-    spoken = [k for k, word in enumerate(vocabulary) if word]
-    if spoken:
-        vectors[spoken] = text_encoder.sentences([vocabulary[k] for k in spoken])
-    rows = Rows(tuple(pile.clips), tuple(pile.exemplars), tuple(vocabulary), tuple(place[word] for word in words))
-    write_rows(folder / ROWS, rows, tuple(pile.prominence))
-    save_file(pile.motion, str(folder / MOTION))
-    save_file({**pile.conditions, "vocabulary": vectors.astype(np.float16)}, str(folder / CONDITIONS))
-    for name in (MOTION, CONDITIONS):
-        readable_by_all(folder / name)
-    manifest = IndexManifest(
-        name=name,
+
+def put_in(rows: RowsWriter, segments: Segments, products: Iterable[Product], progress: Progress | None) -> list[NDArray[np.float16]]:
+    """Put products into the rows and segments, one in memory at a time; returns the vectors of their sentences.
+
+    Raises:
+        InputError: a clip whose name is there already.
+    """
+    vectors = []
+    for product in products:
+        if product.name in rows.clips:
+            raise InputError(f"clip {product.name}: given twice; expected every name once - remove one of the two")
+        segments.add(rows.add(product, segments.number), product)
+        vectors.append(np.array(product.sentences))
+        if progress is not None:
+            progress(len(vectors), product.name)
+    segments.flush()
+    return vectors
+
+
+def word_vectors(words: tuple[str, ...], encoder: TextEncoder, known: NDArray[np.float16] | None = None) -> NDArray[np.float16]:
+    """(V, D) unit vectors of a vocabulary, zeros for an empty word; the first rows are ``known`` already."""
+    done = 0 if known is None else len(known)
+    vectors = np.zeros((len(words), encoder.dim), np.float16)
+    if known is not None:
+        vectors[:done] = known
+    spoken = [k for k in range(done, len(words)) if words[k]]
+    for first in range(0, len(spoken), _WORDS_AT_ONCE):
+        batch = spoken[first : first + _WORDS_AT_ONCE]
+        vectors[batch] = encoder.sentences([words[k] for k in batch]).astype(np.float16)
+    return vectors
+
+
+def write_tables(folder: Path, rows: Path, vectors: dict[str, NDArray[np.float16]]) -> list[IndexFile]:
+    """Give the finished SQLite file its name, and write the columns made from it and the vectors."""
+    partial = folder / f".tables.{os.getpid()}.partial"
+    reader = RowsReader(rows)
+    try:
+        write_events(partial, reader)
+    finally:
+        reader.close()
+    files = [settle(folder, rows, ROWS), settle(folder, partial, EVENTS)]
+    write_arrays(partial, vectors)
+    return [*files, settle(folder, partial, VECTORS)]
+
+
+def manifest_of(about: About, rows: Path, files: Iterable[IndexFile]) -> IndexManifest:
+    """The manifest of an index from its rows."""
+    reader = RowsReader(rows)
+    try:
+        ((clips, frames),) = reader.all("SELECT count(*), coalesce(sum(frames), 0) FROM clips")
+        counts = {table: reader.all(f"SELECT count(*) FROM {table}")[0][0] for table in ("words", "sentences", "exemplars")}
+        speakers = tuple(name for (name,) in reader.all("SELECT DISTINCT speaker FROM clips ORDER BY speaker"))
+    finally:
+        reader.close()
+    return IndexManifest(
+        name=about.name,
         fps=MODEL_FPS,
-        text_encoder=text_encoder.name,
-        text_dim=text_encoder.dim,
-        audio_encoder=audio_encoder.name,
-        audio_dim=audio_encoder.dim,
-        speakers=tuple(sorted({clip.speaker for clip in pile.clips})),
-        licence=licence,
-        clips=len(pile.clips),
-        frames=sum(clip.frames for clip in pile.clips),
-        words=sum(len(clip.transcript.words) for clip in pile.clips),
-        exemplars=len(pile.exemplars),
-        files={each: sha256_of(folder / each) for each in FILES},
+        text_encoder=about.text_encoder,
+        text_dim=about.text_dim,
+        audio_encoder=about.audio_encoder,
+        audio_dim=about.audio_dim,
+        speakers=speakers,
+        licence=about.licence,
+        clips=clips,
+        frames=frames,
+        grid=about.grid,
+        files=tuple(sorted(files, key=lambda each: each.role)),
+        **counts,
     )
-    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 
-def _put_in_place(partial: Path, target: Path) -> None:
-    """Rename ``partial`` to ``target``; an older folder there is moved aside first and removed last."""
-    old = target.with_name(target.name + ".old.partial")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.replace(old)
-    partial.replace(target)
-    shutil.rmtree(old, ignore_errors=True)
+def about_of(manifest: IndexManifest) -> About:
+    """What an existing index says of itself."""
+    m = manifest
+    return About(m.name, m.text_encoder, m.text_dim, m.audio_encoder, m.audio_dim, m.licence, m.grid)
 
 
-def _check_target(target: Path, force: bool) -> None:
+def write_index(products: Iterable[Product], folder: Path, about: About, encoder: TextEncoder, progress: Progress | None = None) -> IndexManifest:
+    """Write the files of an index into ``folder`` (without a manifest) and return its manifest.
+
+    Raises:
+        InputError: no product, or a clip twice.
+    """
+    rows, segments = folder / f".rows.{os.getpid()}.partial", Segments(folder)
+    rows.unlink(missing_ok=True)
+    with writing_rows(rows) as writer:
+        sentences = put_in(writer, segments, products, progress)
+        if not sentences:
+            raise InputError(f"{about.name}: no clips to index; expected at least one - check the corpus folder and its split")
+    reader = RowsReader(rows)
+    words = reader.words()
+    reader.close()
+    files = write_tables(folder, rows, {"words": word_vectors(words, encoder), "sentences": np.concatenate(sentences)})
+    files += segments.files
+    return manifest_of(about, folder / files[0].name, files)
+
+
+def check_target(target: Path, force: bool) -> None:
+    """Raise UsageError unless an index can be written to ``target``: a new or empty folder, or with ``force`` an index."""
     if not target.exists():
         return
-    if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
+    if not target.is_dir():
+        raise UsageError(f"{target}: is a file; expected a new or empty folder - choose another")
+    inside = list(target.iterdir())
+    if inside and (not (target / MANIFEST).is_file() or len(set(files_of(target))) < len([path for path in inside if not path.name.endswith(".partial")])):
         raise UsageError(f"{target}: exists and is not an index; expected a new or empty folder - choose another")
-    if any(target.iterdir()) and not force:
+    if inside and not force:
         raise UsageError(f"{target}: holds an index already; expected a new folder - choose another or give --force")
+
+
+def place_index(manifest: IndexManifest, source: Path, target: Path) -> None:
+    """Bring a finished index from ``source`` to ``target``: by one rename, or where an index stands by swapping its manifest."""
+    if not target.exists() or not any(target.iterdir()):
+        (source / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        source.replace(target)
+        return
+    with writing(target):
+        for each in manifest.files:
+            (source / each.name).replace(target / each.name)
+        swap_manifest(target, replace(manifest, name=target.name))
 
 
 def build_index(
@@ -194,28 +210,28 @@ def build_index(
     progress: Progress | None = None,
     licence: str = "",
     force: bool = False,
+    grid: str = "stroke",
 ) -> None:
-    """Write the index of ``clips`` to the folder ``target``.
+    """Write the index of ``clips`` to the folder ``target``, in this process (``jobs.build_corpus`` uses several and can be resumed).
 
     Args:
         clips: takes with motion at 15 fps. licence: a note on whose data it is, kept in the manifest. force: replace an index.
+        grid: ``stroke`` (a window is cut round each stroke) or ``released`` (events of the published database's windows).
 
     Raises:
         InputError: no clip, a clip twice, or numbers that cannot be written. UsageError: ``target`` is in use.
     """
-    _check_target(target, force)
-    partial = target.with_name(target.name + ".partial")
+    check_target(target, force)
+    about = About(target.name, text_encoder.name, text_encoder.dim, audio_encoder.name, audio_encoder.dim, licence, grid)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    pile = _Pile([], [], [], {}, {})
-    try:
+
+    def products() -> Iterator[Product]:
         for clip in clips:
-            _add(pile, clip, text_encoder, audio_encoder)
-            if progress is not None:
-                progress(len(pile.clips), clip.name)
-        if not pile.clips:
-            raise InputError(f"{target}: no clips to index; expected at least one - check the corpus folder and its split")
-        _write(pile, partial, text_encoder, audio_encoder, licence, target.name)
-        _put_in_place(partial, target)
+            yield product_of(clip, text_encoder, audio_encoder, grid=grid)
+
+    try:
+        place_index(write_index(products(), partial, about, text_encoder, progress), partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

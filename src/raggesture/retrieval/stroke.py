@@ -19,13 +19,48 @@ _SETTLED = 0.35
 """A movement has ended when its speed has fallen to this fraction of its peak."""
 
 
-def hand_speed(motion: Motion) -> NDArray[np.float32]:
-    """(F,) speed in m/s of the faster wrist relative to the pelvis; entry f is the way from frame f to f + 1 (the last is 0)."""
+_APPROACH_S = 0.6
+_AFTER_S = 0.1
+_MOVES_M = 0.04
+"""A wrist that goes less than this on its way to the stroke does not gesture."""
+_ALONE = 0.45
+"""One hand gestures alone when the other goes less than this share of its way."""
+
+
+def hand_speeds(motion: Motion) -> NDArray[np.float32]:
+    """(F, 2) speed in m/s of the left and right wrist relative to the pelvis; row f is the way from frame f to f + 1 (the last is 0)."""
     with torch.no_grad():
         positions, _ = forward_kinematics(torch.from_numpy(np.array(motion.rotations)))
-    wrists = positions[:, list(_WRISTS)].numpy()  # (F, 2, 3): no translation, so relative to the pelvis
-    steps = np.linalg.norm(np.diff(wrists, axis=0), axis=-1).max(axis=-1) * motion.fps
-    return np.concatenate([steps, np.zeros(min(1, motion.frames))]).astype(np.float32)
+    return speeds_of_wrists(positions.numpy(), motion.fps)
+
+
+def speeds_of_wrists(positions: NDArray[np.float32], fps: float) -> NDArray[np.float32]:
+    """``hand_speeds`` from joint positions (F, 55, 3) without translation."""
+    wrists = positions[:, list(_WRISTS)]  # (F, 2, 3): relative to the pelvis
+    steps = np.linalg.norm(np.diff(wrists, axis=0), axis=-1) * fps
+    return np.concatenate([steps, np.zeros((min(1, len(wrists)), 2))]).astype(np.float32)
+
+
+def hand_speed(motion: Motion) -> NDArray[np.float32]:
+    """(F,) speed in m/s of the faster wrist, see ``hand_speeds``."""
+    speeds: NDArray[np.float32] = hand_speeds(motion).max(axis=-1)
+    return speeds
+
+
+def hand_of_stroke(speeds: NDArray[np.float32], fps: float, stroke_s: float) -> str:
+    """Which hand makes a stroke, by the way each wrist goes in the 0.6 s before it: ``left``, ``right``, ``both``, or "" for neither.
+
+    Args:
+        speeds: (F, 2) m/s, see ``hand_speeds``.
+    """
+    first = max(frame_of_seconds(stroke_s - _APPROACH_S, fps), 0)
+    last = min(frame_of_seconds(stroke_s + _AFTER_S, fps) + 1, len(speeds))
+    way_m = speeds[first:last].sum(axis=0) / fps if last > first else np.zeros(2)
+    if way_m.max() < _MOVES_M:
+        return ""
+    if way_m.min() >= _ALONE * way_m.max():
+        return "both"
+    return "left" if way_m[0] > way_m[1] else "right"
 
 
 def stroke_from_speed(speed: NDArray[np.float32], fps: float, start_s: float, end_s: float) -> float:
