@@ -73,18 +73,35 @@ def info(folder: Folder, as_json: o.Json = False, verbose: o.Verbose = False, qu
 
 
 @app.command()
+def upgrade(folder: Folder, verbose: o.Verbose = False, quiet: o.Quiet = False) -> None:
+    """Bring an index of an older schema to the present one, in its place."""
+    with o.command(verbose=verbose, quiet=quiet):
+        import json
+
+        from raggesture.encoders.registry import text_encoder
+        from raggesture.retrieval.store import MANIFEST, SCHEMA
+        from raggesture.retrieval.upgrade import schema_of, upgrade_index
+
+        path = _path(folder)
+        if schema_of(path) == SCHEMA:
+            result(f"{path}: schema {SCHEMA} already, nothing to do")
+            return
+        name = str(json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("text_encoder", ""))
+        upgrade_index(path, text_encoder=text_encoder(name))
+        result(f"{path}: schema {SCHEMA} now")
+
+
+@app.command()
 def verify(folder: Folder, as_json: o.Json = False, verbose: o.Verbose = False, quiet: o.Quiet = False) -> None:
     """Hold every file of an index against its checksum."""
     with o.command(verbose=verbose, quiet=quiet):
-        from raggesture.resources import verify_sha256
-        from raggesture.retrieval.index import Index
+        from raggesture.retrieval.store import check_files, read_manifest
 
         path = _path(folder)
-        manifest = Index.open(path).info().manifest
-        for name, digest in manifest.files.items():
-            verify_sha256(path / name, digest)
+        manifest = read_manifest(path)
+        check_files(path, manifest, whole=True)
         if as_json:
-            result_json({"schema": SCHEMA, "path": str(path), "files": manifest.files, "intact": True})
+            result_json({"schema": SCHEMA, "path": str(path), "files": {each.name: each.sha256 for each in manifest.files}, "intact": True})
         else:
             result(f"{path}: intact, {len(manifest.files)} files")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 from raggesture.errors import ModelError
 from raggesture.resources import readable_by_all
 
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1"}
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
+}  # fmt: skip
 _HEADER_BYTES = 8
 _LARGEST_HEADER = 1 << 30
 
@@ -80,7 +83,7 @@ class MappedArrays:
             count, first = math.prod(shape), self._begin + int(entry["data_offsets"][0])
             return np.frombuffer(self._data, dtype, count, first).reshape(shape) if count else np.zeros(shape, dtype)
         except (KeyError, TypeError, ValueError, IndexError) as fault:
-            raise ModelError(f"{self.path}: array {name!r} cannot be read ({fault}); expected a whole file - it is truncated or altered, copy it again") from fault
+            raise ModelError(f"{self.path}: array {name!r} cannot be read ({fault}); expected a whole file - copy it again") from fault
 
     def text(self, name: str) -> tuple[str, ...]:
         """A list of strings that ``write_arrays`` was given as ``encode_texts``."""
@@ -102,3 +105,11 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(path))
     readable_by_all(path)
+
+
+def checksum_of(*arrays: NDArray[Any]) -> int:
+    """CRC-32 over the bytes of arrays."""
+    value = 0
+    for array in arrays:
+        value = zlib.crc32(np.ascontiguousarray(array).tobytes(), value)
+    return value

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from raggesture.errors import ModelError
 from raggesture.retrieval.arrays import MappedArrays, encode_texts, write_arrays
-from raggesture.retrieval.events import HANDS
-from raggesture.retrieval.rows import RowsReader, names_of
+from raggesture.retrieval.facts import HANDS, names_of
+from raggesture.retrieval.rows import RowsReader
 from raggesture.types import Exemplar
 
 _NUMBERS: dict[str, str] = {
@@ -46,7 +46,7 @@ class EventTable:
 
     ``clip``, ``speaker``, ``kind``, ``gesture`` and ``spelling`` are places in ``clips``, ``speakers``, ``kinds``, ``gestures``, ``spellings`` (a word
     as it was written); ``word_number`` in the index's vocabulary. ``start``, ``end``, ``stroke`` in seconds of the clip, ``prominence`` NaN where
-    unknown, ``hand`` a place in ``events.HANDS``, ``derived`` bits of ``events.DERIVED``, ``sentence`` the row of its vector (-1: none), ``window``
+    unknown, ``hand`` a place in ``facts.HANDS``, ``derived`` bits of ``facts.DERIVED``, ``sentence`` the row of its vector (-1: none), ``window``
     the first frame of its grid window (-1: cut round the stroke). ``clip_number``, ``clip_frames``, ``clip_speaker`` (C,) belong to ``clips``.
     """
 
@@ -160,9 +160,10 @@ def write_events(path: Path, reader: RowsReader) -> None:
             columns[name][at] = values
     of_clip = np.array(clip_speaker, np.int32)
     columns["speaker"] = of_clip[columns["clip"]] if count else columns["speaker"]
-    lists = {"clips": [name for _, name, _, _ in clips], "speakers": speakers.texts, "kinds": kinds.texts, "gestures": gestures.texts, "spellings": spellings.texts}
-    columns |= {name: encode_texts(texts) for name, texts in lists.items()}
-    columns |= {"clip_number": np.array([row[0] for row in clips], np.int32), "clip_frames": np.array([row[3] for row in clips], np.int32), "clip_speaker": of_clip}
+    lists = {"speakers": speakers.texts, "kinds": kinds.texts, "gestures": gestures.texts, "spellings": spellings.texts}
+    columns |= {name: encode_texts(texts) for name, texts in {"clips": [row[1] for row in clips], **lists}.items()}
+    columns |= {"clip_number": np.array([row[0] for row in clips], np.int32), "clip_frames": np.array([row[3] for row in clips], np.int32)}
+    columns["clip_speaker"] = of_clip
     write_arrays(path, columns)
 
 
@@ -173,8 +174,8 @@ def read_events(path: Path) -> EventTable:
         ModelError: the file is missing, truncated, or its columns do not belong together.
     """
     stored = MappedArrays(path)
-    columns = {name: stored.get(name) for name in (*_NUMBERS, "clip_number", "clip_frames", "clip_speaker")}
-    lists = {name: stored.text(name) for name in _LISTS}
+    columns: dict[str, Any] = {name: stored.get(name) for name in (*_NUMBERS, "clip_number", "clip_frames", "clip_speaker")}
+    lists: dict[str, Any] = {name: stored.text(name) for name in _LISTS}
     lengths = {len(columns[name]) for name in _NUMBERS}
     if len(lengths) != 1 or len(columns["clip_number"]) != len(lists["clips"]):
         raise ModelError(f"{path}: columns of {sorted(lengths)} events; expected as many in each - build the index again")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from raggesture.clock import CHUNK_FRAMES, seconds_of_frame
 from raggesture.corpus.clip import Clip, GestureLabel
+from raggesture.retrieval.facts import derived_text
 from raggesture.retrieval.sentences import sentence_at, sentence_spans
 from raggesture.retrieval.stroke import hand_of_stroke, hand_speeds, stroke_from_speed
 from raggesture.types import Exemplar, Relation
@@ -21,10 +22,6 @@ from raggesture.types import Exemplar, Relation
 CONNECTIVE_BEFORE_S = 0.3
 CONNECTIVE_AFTER_S = 0.6
 """Around a connective, the stretch in which its gesture is looked for."""
-DERIVED = ("labels", "relations", "prominence", "stroke", "words")
-"""What may be derived, in the order of their bits in the index."""
-HANDS = ("", "left", "right", "both")
-"""Handedness, in the order of its codes in the index."""
 GRID_STRIDE_FRAMES = 75
 GRID_FRAMES = 150
 """The published database: every fifteenth window of 150 frames of a grid with stride 5. Source: METHOD part I (d)."""
@@ -50,11 +47,6 @@ class _Scene:
     middles: NDArray[np.float64]
     prominence: NDArray[np.float64]
     derived: frozenset[str]
-
-
-def derived_text(names: Collection[str]) -> str:
-    """Names of derived pieces in their order, by commas."""
-    return ",".join(name for name in DERIVED if name in names)
 
 
 def _prominence(scene: _Scene, start: float, end: float) -> float | None:

@@ -1,13 +1,14 @@
 """The embedded index: exemplars to search, and the motion and conditions around each of them.
 
-Conventions: seconds from the start of a clip, model frames at 15 fps. Nothing large is read before it is asked for: rows and
-word vectors on opening, the tracks of a clip when a window of it is cut.
+Conventions: seconds from the start of a clip, model frames at 15 fps. Opening maps files and reads no event: columns are views of
+the map, exemplars are made when one is asked for, the tracks of a clip are unpacked when a window of it is cut. An open index
+stays as it was opened, whatever a writer does to its folder.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,13 @@ from numpy.typing import NDArray
 from raggesture.body.joints import N_CONTACTS, N_EXPRESSIONS, N_JOINTS
 from raggesture.clock import WINDOW_FRAMES, seconds_of_frame
 from raggesture.errors import ModelError
+from raggesture.retrieval.arrays import MappedArrays, checksum_of
+from raggesture.retrieval.event_table import EventTable, Exemplars, read_events
+from raggesture.retrieval.facts import DERIVED, HANDS
 from raggesture.retrieval.packing import AUDIO_STEP, CONTACT_STEP, EXPRESSION_STEP, ROTATION_STEP_RAD, TRANSLATION_STEP_M, unpack_track, unpack_vectors
-from raggesture.retrieval.store import CONDITIONS, FILES, MANIFEST, MOTION, ROWS, ClipRow, IndexManifest, Rows, read_manifest, read_rows
+from raggesture.retrieval.rows import ClipRow, RowsReader
+from raggesture.retrieval.store import EVENTS, MANIFEST, ROWS, VECTORS, IndexManifest, check_files, read_manifest, segment_number
+from raggesture.retrieval.words import clean_word as clean_word
 from raggesture.types import Exemplar, Hit, Query
 
 if TYPE_CHECKING:
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
     from raggesture.encoders.base import AudioEncoder, TextEncoder
     from raggesture.retrieval.build import Progress
 
+_TRIES = 5
+"""So often a reader starts again when a writer removed the files of the manifest it had read."""
 EXACT_WORDS = 4096
 """Up to so many distinct words are compared one by one; beyond, only the nearest that hnswlib finds."""
 NEAREST_WORDS = 512
@@ -69,7 +77,7 @@ class ClipWindow:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What ``raggesture index info`` shows. Counts per kind and gesture are in falling order."""
+    """What ``raggesture index info`` shows. Counts are in falling order; ``derived`` is the share of exemplars per derived piece."""
 
     path: str
     manifest: IndexManifest
@@ -77,63 +85,70 @@ class IndexInfo:
     size_bytes: int
     kinds: tuple[tuple[str, int], ...]
     gestures: tuple[tuple[str, int], ...]
+    speakers: tuple[tuple[str, int], ...]
+    hands: tuple[tuple[str, int], ...]
+    derived: tuple[tuple[str, float], ...]
 
 
-def clean_word(text: str) -> str:
-    """Lower-cased letters, digits, inner apostrophes, hyphens and single blanks of a word: what two words are compared by."""
-    kept = "".join(c if c.isalnum() or c in "'-" else "'" if c == "’" else " " for c in text.casefold())
-    return " ".join(part for piece in kept.split() if (part := piece.strip("'-")))
-
-
-def _columns(rows: Rows) -> Columns:
-    found = rows.exemplars
+def _columns(table: EventTable, vocabulary: Sequence[str]) -> Columns:
     return Columns(
-        kind=np.array([e.kind for e in found], dtype=np.str_),
-        word=np.array([clean_word(e.word) for e in found], dtype=np.str_),
-        gesture=np.array([e.gesture for e in found], dtype=np.str_),
-        speaker=np.array([e.speaker for e in found], dtype=np.str_),
-        clip=np.array([e.clip for e in found], dtype=np.str_),
-        prominence=np.array([np.nan if e.prominence is None else e.prominence for e in found], dtype=np.float64),
-        word_number=np.array(rows.word_numbers, dtype=np.int64),
+        kind=np.array(table.kinds, dtype=np.str_)[table.kind],
+        word=np.array(vocabulary, dtype=np.str_)[table.word_number],
+        gesture=np.array(table.gestures, dtype=np.str_)[table.gesture],
+        speaker=np.array(table.speakers, dtype=np.str_)[table.speaker],
+        clip=np.array(table.clips, dtype=np.str_)[table.clip],
+        prominence=table.prominence,
+        word_number=table.word_number.astype(np.int64),
     )
 
 
-class _Tensors:
-    """A safetensors file whose tensors are read when asked for."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """The files of one generation of an index, all open: a writer may remove them now."""
 
-    def __init__(self, path: Path) -> None:
-        from safetensors import SafetensorError, safe_open
+    manifest: IndexManifest
+    rows: RowsReader
+    events: EventTable
+    vectors: MappedArrays
+    segments: dict[int, MappedArrays]
 
-        self._path = path
+
+def _open_files(folder: Path) -> _Opened:
+    """Open every file that the manifest names; starts again where a writer swapped the manifest meanwhile."""
+    for attempt in range(_TRIES):
+        manifest = read_manifest(folder)
         try:
-            self._file: Any = safe_open(str(path), framework="np")
-        except (SafetensorError, OSError) as fault:
-            raise ModelError(f"{path}: cannot be read as safetensors ({fault}); expected a file of an index - build the index again") from fault
-        self._names = frozenset(self._file.keys())  # type: ignore[no-untyped-call]
-
-    def get(self, name: str) -> NDArray[Any]:
-        if name not in self._names:
-            raise ModelError(f"{self._path}: no tensor {name!r}; expected what 'raggesture index build' writes - build the index again")
-        tensor: NDArray[Any] = self._file.get_tensor(name)
-        return tensor
+            check_files(folder, manifest)
+            return _Opened(
+                manifest,
+                RowsReader(folder / manifest.file(ROWS).name),
+                read_events(folder / manifest.file(EVENTS).name),
+                MappedArrays(folder / manifest.file(VECTORS).name),
+                {segment_number(each.role): MappedArrays(folder / each.name) for each in manifest.segments},
+            )
+        except ModelError:
+            if attempt + 1 == _TRIES or read_manifest(folder) == manifest:
+                raise
+    raise AssertionError("unreachable")
 
 
 class Index:
     """An opened index. Make one with ``Index.build``, open it with ``Index.open``; it is never changed in place."""
 
-    def __init__(self, path: Path, manifest: IndexManifest, rows: Rows, text_encoder: TextEncoder | None = None) -> None:
+    def __init__(self, path: Path, opened: _Opened, text_encoder: TextEncoder | None = None) -> None:
         self.path = path
-        self.manifest = manifest
-        self.exemplars: tuple[Exemplar, ...] = rows.exemplars
-        self.columns = _columns(rows)
-        self.allowed: NDArray[np.bool_] = np.ones(len(rows.exemplars), bool)
-        self._rows = rows
-        self._clips = {clip.name: clip for clip in rows.clips}
-        self._motion = _Tensors(path / MOTION)
-        self._conditions = _Tensors(path / CONDITIONS)
-        self._vectors: NDArray[np.float32] = self._conditions.get("vocabulary").astype(np.float32)
+        self.manifest = opened.manifest
+        self.events = opened.events
+        self.exemplars: Sequence[Exemplar] = Exemplars(opened.events)
+        self.vocabulary: tuple[str, ...] = opened.rows.words()
+        self.columns = _columns(opened.events, self.vocabulary)
+        self.allowed: NDArray[np.bool_] = np.ones(len(opened.events), bool)
+        self._opened = opened
+        self._place = {name: k for k, name in enumerate(opened.events.clips)}
+        self._clips: dict[str, ClipRow] = {}
+        self._vectors: NDArray[np.float32] = opened.vectors.get("words").astype(np.float32)
         self._encoder = text_encoder
-        self._asked: dict[str, NDArray[np.float32]] = {word: self._vectors[k] for k, word in enumerate(rows.vocabulary)}
+        self._asked: dict[str, NDArray[np.float32]] = {word: self._vectors[k] for k, word in enumerate(self.vocabulary)}
         self._hnsw: Any = None
 
     @classmethod
@@ -147,11 +162,12 @@ class Index:
         progress: Progress | None = None,
         licence: str = "",
         force: bool = False,
+        grid: str = "stroke",
     ) -> Index:
         """Build an index of ``clips`` in ``out_dir`` and open it; see ``raggesture.retrieval.build``."""
         from raggesture.retrieval.build import build_index
 
-        build_index(clips, out_dir, text_encoder=text_encoder, audio_encoder=audio_encoder, progress=progress, licence=licence, force=force)
+        build_index(clips, out_dir, text_encoder=text_encoder, audio_encoder=audio_encoder, progress=progress, licence=licence, force=force, grid=grid)
         return cls.open(out_dir, text_encoder=text_encoder)
 
     @classmethod
@@ -161,8 +177,7 @@ class Index:
         Raises:
             ModelError: no index there, or a file is missing, truncated, altered or of another schema.
         """
-        manifest = read_manifest(folder)
-        return cls(folder, manifest, read_rows(folder / ROWS), text_encoder)
+        return cls(folder, _open_files(folder), text_encoder)
 
     def excluding(self, clips: Collection[str]) -> Index:
         """The same index in which no exemplar of ``clips`` is found (a clip never retrieves itself). Shares all data."""
@@ -174,14 +189,25 @@ class Index:
     # words ------------------------------------------------------------------------------------------------------------
 
     @property
-    def vocabulary(self) -> tuple[str, ...]:
-        """The distinct words of the exemplars, cleaned."""
-        return self._rows.vocabulary
-
-    @property
     def vectors(self) -> NDArray[np.float32]:
         """(N, D) unit vectors of the exemplars' words."""
         return self._vectors[self.columns.word_number]
+
+    @property
+    def sentence_vectors(self) -> NDArray[np.float16]:
+        """(S, D) unit vectors of the sentences that hold the events, memory-mapped; ``events.sentence`` says which belongs to an event."""
+        vectors: NDArray[np.float16] = self._opened.vectors.get("sentences")
+        return vectors
+
+    def sentence(self, row: int) -> str:
+        """The sentence that an event is part of, "" where it has none."""
+        number = int(self.events.sentence[row])
+        words = self._opened.rows.all(
+            "SELECT w.text || rtrim(w.after) FROM sentences s JOIN words w ON w.clip = s.clip AND w.position >= s.first AND w.position < s.stop "
+            "WHERE s.number = ? ORDER BY w.position",
+            number,
+        )
+        return " ".join(text for (text,) in words)
 
     def learn_words(self, words: Iterable[str]) -> None:
         """Encode words that the index does not hold, all at once; ``word_vector`` then has them at hand.
@@ -253,20 +279,45 @@ class Index:
     @property
     def clip_frames(self) -> dict[str, int]:
         """Model frames of every clip."""
-        return {clip.name: clip.frames for clip in self._rows.clips}
+        return dict(zip(self.events.clips, self.events.clip_frames.tolist(), strict=True))
 
     def clip(self, name: str) -> ClipRow:
-        """A clip's row.
+        """A clip's row with its transcript.
 
         Raises:
             ModelError: the index holds no such clip.
         """
         if name not in self._clips:
-            raise ModelError(f"{self.path}: no clip {name!r}; expected one of its {len(self._clips)} clips - use the index that was searched")
+            found = self._opened.rows.clip(name) if name in self._place else None
+            if found is None:
+                raise ModelError(f"{self.path}: no clip {name!r}; expected one of its {len(self._place)} clips - use the index that was searched")
+            self._clips[name] = found
         return self._clips[name]
 
+    def clips_of_voice(self, voice: str) -> tuple[str, ...]:
+        """Names of the clips with the same recording, told by its samples (see ``product.voice_of``), not by its name."""
+        return tuple(name for (name,) in self._opened.rows.all("SELECT name FROM clips WHERE voice = ? AND voice <> '' ORDER BY number", voice))
+
+    def array(self, clip: ClipRow, name: str) -> NDArray[Any]:
+        """One of the arrays of a clip (see ``product.TRACKS``), as it is stored."""
+        segment = self._opened.segments.get(clip.segment)
+        if segment is None:
+            raise ModelError(f"{self.path}: clip {clip.name!r} lies in segment {clip.segment}, which is not there; expected it - build the index again")
+        return segment.get(f"{clip.number:06d}.{name}")
+
     def _track(self, clip: ClipRow, name: str, columns: int, step: float) -> NDArray[np.float32]:
-        return unpack_track(self._motion.get(f"{clip.number:06d}.{name}"), clip.frames, columns, step)
+        try:
+            return unpack_track(self.array(clip, name), clip.frames, columns, step)
+        except ModelError as fault:
+            raise ModelError(f"{self._opened.segments[clip.segment].path}: {name} of clip {clip.name!r}: {fault}") from fault
+
+    def word_features(self, clip: ClipRow) -> NDArray[np.float32]:
+        """(words, Ct) vectors of a clip's words, held against their checksum."""
+        packed, scale = self.array(clip, "text"), self.array(clip, "text_scale")
+        if checksum_of(packed, scale) != clip.checksum:
+            path = self._opened.segments[clip.segment].path
+            raise ModelError(f"{path}: word vectors of clip {clip.name!r} are not those that were written; expected a whole file - copy it again")
+        return unpack_vectors(packed, scale)
 
     def clip_window(self, clip: str, start_frame: int, frames: int = WINDOW_FRAMES, context: int = 7) -> ClipWindow:
         """Cut ``frames`` model frames of a clip from ``start_frame`` (may be negative), with ``context`` frames more motion on each side."""
@@ -277,35 +328,38 @@ class Index:
         inner = np.arange(start_frame, start_frame + frames)
         inside = (inner >= 0) & (inner < row.frames)
         rotations = self._track(row, "rotations", 3 * N_JOINTS, ROTATION_STEP_RAD)[at].reshape(-1, N_JOINTS, 3)
-        kept = self._motion.get(f"{row.number:06d}.expression_columns").astype(np.int64)
+        kept = self.array(row, "expression_columns").astype(np.int64)
         expression = np.zeros((len(at), N_EXPRESSIONS), np.float32)
         expression[:, kept] = self._track(row, "expression", len(kept), EXPRESSION_STEP)[at]
-        key = f"{row.number:06d}"
-        vectors = unpack_vectors(self._conditions.get(f"{key}.text"), self._conditions.get(f"{key}.text_scale"))
-        text = np.zeros((0, self.manifest.text_dim), np.float32)
-        if len(vectors) == len(row.transcript.words):
-            text = np.asarray(frame_aligned(vectors, row.transcript, row.frames), np.float32)[inner.clip(0, row.frames - 1)] * inside[:, None]
-        packed = self._conditions.get(f"{key}.audio")
-        audio = np.zeros((0, self.manifest.audio_dim), np.float32)
-        if packed.size > 8:
-            audio = unpack_track(packed, row.frames, self.manifest.audio_dim, AUDIO_STEP)[inner.clip(0, row.frames - 1)] * inside[:, None]
+        text = np.asarray(frame_aligned(self.word_features(row), row.transcript, row.frames), np.float32)[inner.clip(0, row.frames - 1)]
+        audio = self._track(row, "audio", self.manifest.audio_dim, AUDIO_STEP)[inner.clip(0, row.frames - 1)]
         return ClipWindow(
             rotations=rotations,
             translation=self._track(row, "translation", 3, TRANSLATION_STEP_M)[at],
             expression=expression,
             contacts=self._track(row, "contacts", N_CONTACTS, CONTACT_STEP)[at],
-            text=np.asarray(text, np.float32),
-            audio=np.asarray(audio, np.float32),
+            text=text * inside[:, None].astype(np.float32),
+            audio=audio * inside[:, None].astype(np.float32),
             speaker=row.speaker,
         )
 
     def info(self) -> IndexInfo:
         """Counts and size."""
+        table = self.events
         return IndexInfo(
             path=str(self.path),
             manifest=self.manifest,
             duration_s=seconds_of_frame(self.manifest.frames),
-            size_bytes=sum((self.path / name).stat().st_size for name in (MANIFEST, *FILES)),
-            kinds=tuple(Counter(self.columns.kind.tolist()).most_common()),
-            gestures=tuple(Counter(name for name in self.columns.gesture.tolist() if name).most_common()),
+            size_bytes=sum(each.bytes for each in self.manifest.files) + (self.path / MANIFEST).stat().st_size,
+            kinds=_counts(table.kind, table.kinds),
+            gestures=_counts(table.gesture, table.gestures),
+            speakers=_counts(table.speaker, table.speakers),
+            hands=_counts(table.hand.astype(np.int32), HANDS),
+            derived=tuple((name, float(np.mean((table.derived >> bit) & 1)) if len(table) else 0.0) for bit, name in enumerate(DERIVED)),
         )
+
+
+def _counts(column: NDArray[np.int32], names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """How often each name occurs, the most frequent first; "" is left out."""
+    counts = np.bincount(column, minlength=len(names)).tolist()
+    return tuple(Counter({name: count for name, count in zip(names, counts, strict=True) if name and count}).most_common())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from raggesture.body.features import foot_contacts
 from raggesture.body.joints import N_JOINTS
 from raggesture.clock import MODEL_FPS
 from raggesture.errors import InputError
-from raggesture.retrieval.arrays import MappedArrays, write_arrays
+from raggesture.retrieval.arrays import MappedArrays, checksum_of, write_arrays
 from raggesture.retrieval.events import Event, events_of
 from raggesture.retrieval.packing import AUDIO_STEP, CONTACT_STEP, EXPRESSION_STEP, ROTATION_STEP_RAD, TRANSLATION_STEP_M, pack_track, pack_vectors
 from raggesture.retrieval.sentences import sentence_spans, sentence_text
@@ -65,27 +64,21 @@ class Product:
         return sum(int(array.nbytes) for array in self.arrays.values())
 
 
-def checksum_of(*arrays: NDArray[Any]) -> int:
-    """CRC-32 over the bytes of arrays."""
-    value = 0
-    for array in arrays:
-        value = zlib.crc32(np.ascontiguousarray(array).tobytes(), value)
-    return value
-
-
 def voice_of(wave: NDArray[np.float32]) -> str:
     """Fingerprint of a recording by its samples (16 bit), whatever its file is called or how it is stored."""
     return hashlib.sha256(np.round(np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes()).hexdigest()[:32]
 
 
 def _audio_features(clip: Clip, encoder: AudioEncoder) -> tuple[NDArray[np.float32], str]:
-    """(F, A) at the motion's length, zeros for a clip without a voice; and the voice's fingerprint."""
+    """(F, A) at the motion's length, zeros for a clip without a voice, (F, 0) for an encoder of windows; and the voice's fingerprint."""
     frames = clip.motion.frames
     if clip.wave_path is None:
-        return np.zeros((frames, encoder.dim), np.float32), ""
+        return np.zeros((frames, 0 if encoder.per_window else encoder.dim), np.float32), ""
     from raggesture.speech.audio import load_audio
 
     wave = load_audio(clip.wave_path)
+    if encoder.per_window:
+        return np.zeros((frames, 0), np.float32), voice_of(wave)
     features = encoder.encode(wave)
     if not len(features):
         return np.zeros((frames, encoder.dim), np.float32), voice_of(wave)
@@ -102,7 +95,10 @@ def product_of(clip: Clip, text_encoder: TextEncoder, audio_encoder: AudioEncode
     if motion.fps != MODEL_FPS:
         raise InputError(f"clip {clip.name}: {motion.fps} fps; expected {MODEL_FPS} - read it with read_corpus or halve its rate")
     kept = np.flatnonzero(np.abs(motion.expression).max(axis=0, initial=0.0) >= EXPRESSION_STEP / 2)
-    vectors, scale = pack_vectors(text_encoder.words(clip.transcript).reshape(len(words), text_encoder.dim))
+    of_words = np.zeros((0, text_encoder.dim), np.float32)  # an encoder of windows is asked when a window is cut
+    if not text_encoder.per_window:
+        of_words = text_encoder.words(clip.transcript).reshape(len(words), text_encoder.dim)
+    vectors, scale = pack_vectors(of_words)
     audio, voice = _audio_features(clip, audio_encoder)
     spans = sentence_spans(words)
     sentences = np.zeros((0, text_encoder.dim), np.float32)

@@ -12,12 +12,16 @@ from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raggesture.errors import ModelError
-from raggesture.retrieval.events import DERIVED, HANDS, Event
-from raggesture.retrieval.product import Product
+from raggesture.retrieval.facts import HANDS, bits_of
+from raggesture.retrieval.words import clean_word
 from raggesture.types import Transcript, Word
+
+if TYPE_CHECKING:
+    from raggesture.retrieval.events import Event
+    from raggesture.retrieval.product import Product
 
 TABLES = """
 CREATE TABLE clips (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, speaker TEXT NOT NULL, frames INTEGER NOT NULL,
@@ -33,7 +37,7 @@ CREATE TABLE exemplars (row INTEGER PRIMARY KEY, clip INTEGER NOT NULL REFERENCE
                         stroke REAL NOT NULL, prominence REAL, hand INTEGER NOT NULL, derived INTEGER NOT NULL,
                         sentence INTEGER NOT NULL, window INTEGER NOT NULL);
 """
-"""``hand`` and ``derived``: see ``events.HANDS`` and the bits of ``events.DERIVED``; ``sentence`` -1: none; ``window`` -1: cut round the stroke."""
+"""``hand`` and ``derived``: see ``facts.HANDS`` and the bits of ``facts.DERIVED``; ``sentence`` -1: none; ``window`` -1: cut round the stroke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +53,6 @@ class ClipRow:
     voice: str = ""
     segment: int = 0
     checksum: int = 0
-
-
-def bits_of(derived: str) -> int:
-    """The names of derived pieces as bits."""
-    names = derived.split(",")
-    return sum(1 << bit for bit, name in enumerate(DERIVED) if name in names)
-
-
-def names_of(bits: int) -> str:
-    """Inverse of ``bits_of``."""
-    return ",".join(name for bit, name in enumerate(DERIVED) if bits >> bit & 1)
 
 
 class RowsWriter:
@@ -84,8 +77,6 @@ class RowsWriter:
         return int(self._vocabulary[word])
 
     def _values(self, event: Event, clip: int, row: int, sentence: int) -> tuple[Any, ...]:
-        from raggesture.retrieval.words import clean_word
-
         e = event.exemplar
         vocabulary = self._number_of(clean_word(e.word))
         place = -1 if event.sentence < 0 else sentence + event.sentence

@@ -30,6 +30,8 @@ ROWS, EVENTS, VECTORS, GRAPH, SEGMENT = "rows", "events", "vectors", "words-grap
 SUFFIXES = {ROWS: ".sqlite", EVENTS: ".safetensors", VECTORS: ".safetensors", GRAPH: ".hnsw", SEGMENT: ".safetensors"}
 NEEDED = (ROWS, EVENTS, VECTORS)
 
+_SCHEMA_1 = ("rows.sqlite", "motion.safetensors", "conditions.safetensors")
+"""Names of the files of the first schema."""
 CHECKED_BYTES = 64_000_000
 """An index up to this size is held against its checksums whole on opening; a larger one by the sizes of its files."""
 
@@ -134,7 +136,7 @@ def read_manifest(folder: Path) -> IndexManifest:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as fault:
-        raise ModelError(f"{folder}: no {MANIFEST} there; expected the folder of an index - build one with 'raggesture index build CORPUS --out DIR'") from fault
+        raise ModelError(f"{folder}: no {MANIFEST} there; expected the folder of an index - build one with 'raggesture index build'") from fault
     except (ValueError, OSError) as fault:
         raise ModelError(f"{path}: cannot be read as JSON ({fault}); expected the manifest of an index - build the index again") from fault
     return _manifest_of(path, data)
@@ -184,7 +186,7 @@ def swap_manifest(folder: Path, manifest: IndexManifest) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return any(name.startswith(f"{role}-") and name.endswith(suffix) for role, suffix in SUFFIXES.items())
+    return name in _SCHEMA_1 or any(name.startswith(f"{role}-") and name.endswith(suffix) for role, suffix in SUFFIXES.items())
 
 
 def sweep(folder: Path, manifest: IndexManifest) -> None:

@@ -23,8 +23,8 @@ _APPROACH_S = 0.6
 _AFTER_S = 0.1
 _MOVES_M = 0.04
 """A wrist that goes less than this on its way to the stroke does not gesture."""
-_ALONE = 0.45
-"""One hand gestures alone when the other goes less than this share of its way."""
+_ALONE = 0.6
+"""One hand gestures alone when the other is never faster than this share of its fastest."""
 
 
 def hand_speeds(motion: Motion) -> NDArray[np.float32]:
@@ -48,19 +48,20 @@ def hand_speed(motion: Motion) -> NDArray[np.float32]:
 
 
 def hand_of_stroke(speeds: NDArray[np.float32], fps: float, stroke_s: float) -> str:
-    """Which hand makes a stroke, by the way each wrist goes in the 0.6 s before it: ``left``, ``right``, ``both``, or "" for neither.
+    """Which hand makes a stroke, by the fastest movement of each wrist in the 0.6 s before it: ``left``, ``right``, ``both``, or "" for neither.
 
     Args:
         speeds: (F, 2) m/s, see ``hand_speeds``.
     """
     first = max(frame_of_seconds(stroke_s - _APPROACH_S, fps), 0)
     last = min(frame_of_seconds(stroke_s + _AFTER_S, fps) + 1, len(speeds))
-    way_m = speeds[first:last].sum(axis=0) / fps if last > first else np.zeros(2)
-    if way_m.max() < _MOVES_M:
+    near = speeds[first:last] if last > first else np.zeros((1, 2), np.float32)
+    if near.sum(axis=0).max() / fps < _MOVES_M:
         return ""
-    if way_m.min() >= _ALONE * way_m.max():
+    fastest = near.max(axis=0)
+    if fastest.min() >= _ALONE * fastest.max():
         return "both"
-    return "left" if way_m[0] > way_m[1] else "right"
+    return "left" if fastest[0] > fastest[1] else "right"
 
 
 def stroke_from_speed(speed: NDArray[np.float32], fps: float, start_s: float, end_s: float) -> float:
