@@ -319,10 +319,20 @@ class Index:
             raise ModelError(f"{path}: word vectors of clip {clip.name!r} are not those that were written; expected a whole file - copy it again")
         return unpack_vectors(packed, scale)
 
-    def clip_window(self, clip: str, start_frame: int, frames: int = WINDOW_FRAMES, context: int = 7) -> ClipWindow:
-        """Cut ``frames`` model frames of a clip from ``start_frame`` (may be negative), with ``context`` frames more motion on each side."""
+    def _conditions(self, row: ClipRow, at: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Text (F, Ct) and audio (F, Ca) at frames of a clip; zeros where an encoder hears windows and nothing is stored."""
         from raggesture.encoders.base import frame_aligned
 
+        text, audio = np.zeros((len(at), self.manifest.text_dim), np.float32), np.zeros((len(at), self.manifest.audio_dim), np.float32)
+        vectors = self.word_features(row)
+        if len(vectors):
+            text = np.asarray(frame_aligned(vectors, row.transcript, row.frames), np.float32)[at]
+        if self.array(row, "audio").size:
+            audio = self._track(row, "audio", self.manifest.audio_dim, AUDIO_STEP)[at]
+        return text, audio
+
+    def clip_window(self, clip: str, start_frame: int, frames: int = WINDOW_FRAMES, context: int = 7) -> ClipWindow:
+        """Cut ``frames`` model frames of a clip from ``start_frame`` (may be negative), with ``context`` frames more motion on each side."""
         row = self.clip(clip)
         at = np.arange(start_frame - context, start_frame + frames + context).clip(0, row.frames - 1)
         inner = np.arange(start_frame, start_frame + frames)
@@ -331,8 +341,7 @@ class Index:
         kept = self.array(row, "expression_columns").astype(np.int64)
         expression = np.zeros((len(at), N_EXPRESSIONS), np.float32)
         expression[:, kept] = self._track(row, "expression", len(kept), EXPRESSION_STEP)[at]
-        text = np.asarray(frame_aligned(self.word_features(row), row.transcript, row.frames), np.float32)[inner.clip(0, row.frames - 1)]
-        audio = self._track(row, "audio", self.manifest.audio_dim, AUDIO_STEP)[inner.clip(0, row.frames - 1)]
+        text, audio = self._conditions(row, inner.clip(0, row.frames - 1))
         return ClipWindow(
             rotations=rotations,
             translation=self._track(row, "translation", 3, TRANSLATION_STEP_M)[at],

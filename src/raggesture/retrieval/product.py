@@ -70,15 +70,15 @@ def voice_of(wave: NDArray[np.float32]) -> str:
 
 
 def _audio_features(clip: Clip, encoder: AudioEncoder) -> tuple[NDArray[np.float32], str]:
-    """(F, A) at the motion's length, zeros for a clip without a voice, (F, 0) for an encoder of windows; and the voice's fingerprint."""
+    """(F, A) at the motion's length, zeros for a clip without a voice, (0, A) for an encoder of windows; and the voice's fingerprint."""
     frames = clip.motion.frames
     if clip.wave_path is None:
-        return np.zeros((frames, 0 if encoder.per_window else encoder.dim), np.float32), ""
+        return np.zeros((0 if encoder.per_window else frames, encoder.dim), np.float32), ""
     from raggesture.speech.audio import load_audio
 
     wave = load_audio(clip.wave_path)
     if encoder.per_window:
-        return np.zeros((frames, 0), np.float32), voice_of(wave)
+        return np.zeros((0, encoder.dim), np.float32), voice_of(wave)
     features = encoder.encode(wave)
     if not len(features):
         return np.zeros((frames, encoder.dim), np.float32), voice_of(wave)
@@ -113,7 +113,7 @@ def product_of(clip: Clip, text_encoder: TextEncoder, audio_encoder: AudioEncode
             "contacts": pack_track(foot_contacts(motion), CONTACT_STEP),
             "text": vectors,
             "text_scale": scale,
-            "audio": pack_track(audio, AUDIO_STEP),
+            "audio": pack_track(audio, AUDIO_STEP) if len(audio) else np.zeros(0, np.uint8),
         }
     except InputError as fault:
         raise InputError(f"clip {clip.name}: {fault}") from fault
