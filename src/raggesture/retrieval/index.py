@@ -319,16 +319,17 @@ class Index:
             raise ModelError(f"{path}: word vectors of clip {clip.name!r} are not those that were written; expected a whole file - copy it again")
         return unpack_vectors(packed, scale)
 
-    def _conditions(self, row: ClipRow, at: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Text (F, Ct) and audio (F, Ca) at frames of a clip; zeros where an encoder hears windows and nothing is stored."""
+    def _conditions(self, row: ClipRow, inner: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Text (F, Ct) and audio (F, Ca) at frames of a clip, zeros outside it; (0, Ct), (0, Ca) where an encoder hears windows and none is stored."""
         from raggesture.encoders.base import frame_aligned
 
-        text, audio = np.zeros((len(at), self.manifest.text_dim), np.float32), np.zeros((len(at), self.manifest.audio_dim), np.float32)
+        at, inside = inner.clip(0, row.frames - 1), ((inner >= 0) & (inner < row.frames)).astype(np.float32)[:, None]
+        text, audio = np.zeros((0, self.manifest.text_dim), np.float32), np.zeros((0, self.manifest.audio_dim), np.float32)
         vectors = self.word_features(row)
-        if len(vectors):
-            text = np.asarray(frame_aligned(vectors, row.transcript, row.frames), np.float32)[at]
+        if len(vectors) == len(row.transcript.words):
+            text = np.asarray(frame_aligned(vectors, row.transcript, row.frames)[at] * inside, np.float32)
         if self.array(row, "audio").size:
-            audio = self._track(row, "audio", self.manifest.audio_dim, AUDIO_STEP)[at]
+            audio = self._track(row, "audio", self.manifest.audio_dim, AUDIO_STEP)[at] * inside
         return text, audio
 
     def clip_window(self, clip: str, start_frame: int, frames: int = WINDOW_FRAMES, context: int = 7) -> ClipWindow:
@@ -336,19 +337,18 @@ class Index:
         row = self.clip(clip)
         at = np.arange(start_frame - context, start_frame + frames + context).clip(0, row.frames - 1)
         inner = np.arange(start_frame, start_frame + frames)
-        inside = (inner >= 0) & (inner < row.frames)
         rotations = self._track(row, "rotations", 3 * N_JOINTS, ROTATION_STEP_RAD)[at].reshape(-1, N_JOINTS, 3)
         kept = self.array(row, "expression_columns").astype(np.int64)
         expression = np.zeros((len(at), N_EXPRESSIONS), np.float32)
         expression[:, kept] = self._track(row, "expression", len(kept), EXPRESSION_STEP)[at]
-        text, audio = self._conditions(row, inner.clip(0, row.frames - 1))
+        text, audio = self._conditions(row, inner)
         return ClipWindow(
             rotations=rotations,
             translation=self._track(row, "translation", 3, TRANSLATION_STEP_M)[at],
             expression=expression,
             contacts=self._track(row, "contacts", N_CONTACTS, CONTACT_STEP)[at],
-            text=text * inside[:, None].astype(np.float32),
-            audio=audio * inside[:, None].astype(np.float32),
+            text=text,
+            audio=audio,
             speaker=row.speaker,
         )
 
