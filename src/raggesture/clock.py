@@ -34,6 +34,11 @@ def sample_of_seconds(seconds: float, rate_hz: int = SAMPLE_RATE_HZ) -> int:
     return round(seconds * rate_hz)
 
 
+def sample_of_frame(frame: int, fps: int = MODEL_FPS) -> int:
+    """First sample of ``frame``, rounded down as in the published data set; also the number of samples of ``frame`` frames."""
+    return frame * SAMPLE_RATE_HZ // fps
+
+
 def frames_of_seconds(seconds: float, fps: float = MOTION_FPS) -> int:
     """Number of frames that cover ``seconds``, rounded to the nearest (half up)."""
     return math.floor(seconds * fps + 0.5)

@@ -138,8 +138,10 @@ class Pipeline:
         ConditionEncoder(*encoders).check_widths(loaded.manifest.denoiser.text_dim, loaded.manifest.denoiser.audio_dim, str(place_of_model))
         opened = Index.open(place_of_index, text_encoder=encoders[0])
         for what, ours, theirs in (
-            ("text encoder", loaded.manifest.text_encoder, opened.manifest.text_encoder),
-            ("audio encoder", loaded.manifest.audio_encoder, opened.manifest.audio_encoder),
+            ("text encoder", text_name, opened.manifest.text_encoder),
+            ("audio encoder", audio_name, opened.manifest.audio_encoder),
+            ("width of text", loaded.manifest.denoiser.text_dim, opened.manifest.text_dim),
+            ("width of audio", loaded.manifest.denoiser.audio_dim, opened.manifest.audio_dim),
         ):
             if ours != theirs:
                 raise ModelError(f"{place_of_index}: its {what} is {theirs!r}; expected {ours!r} as the model's - build the index with the model's encoders")

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raggesture.clock import MODEL_FPS, SAMPLE_RATE_HZ, WINDOW_FRAMES, seconds_of_frame
+from raggesture.clock import WINDOW_FRAMES, sample_of_frame, seconds_of_frame
 from raggesture.encoders.base import AudioEncoder, TextEncoder, frame_aligned, frame_aligned_released
 from raggesture.errors import ModelError
 from raggesture.speech.audio import resample_there_and_back
@@ -60,8 +60,8 @@ def window_wave(wave: Wave, start_frame: int, frames: int = WINDOW_FRAMES) -> Wa
 
     Differs from the released code: the silence is of zeros (there, noise of 1e-6 in long form).
     """
-    first = start_frame * SAMPLE_RATE_HZ // MODEL_FPS
-    out = np.zeros(frames * SAMPLE_RATE_HZ // MODEL_FPS, np.float32)
+    first = sample_of_frame(start_frame)
+    out = np.zeros(sample_of_frame(frames), np.float32)
     begin, end = max(first, 0), min(first + len(out), len(wave))
     if end > begin:
         out[begin - first : end - first] = wave[begin:end]

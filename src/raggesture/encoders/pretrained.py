@@ -51,15 +51,14 @@ def find_folder(published: Published, folder: Path | None = None, environ: Mappi
     """The folder with an encoder's configuration and weights, checked for being one.
 
     Args:
-        folder: one that was named; None or empty: the environment's, else the hub's cache. environ: None for the process's.
+        folder: one that was named; None: the environment's, else the hub's cache. environ: None for the process's.
 
     Raises:
         ModelError: nothing in the cache, or the folder is no such model or not complete.
     """
     environ = os.environ if environ is None else environ
-    named = folder if folder is not None and str(folder) not in ("", ".") else None
-    if named is None and environ.get(published.variable):
-        named = Path(environ[published.variable])
+    written = environ.get(published.variable)
+    named = folder or (Path(written) if written else None)
     place = _cached(published) if named is None else named.expanduser()
     read_config(published, place)
     missing = [name for name in published.files if not (place / name).is_file()]
