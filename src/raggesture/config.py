@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from raggesture.config_model import Model, Training
 from raggesture.errors import ConfigError, did_you_mean
 from raggesture.plugins.manager import EXPORTERS, RETRIEVERS, SCHEDULES, PartKind, PluginManager
 from raggesture.profiles import SCHEMA, Leaf, Where, environment_leaves, option_leaves, profile_leaves, readings, refuse_secrets
@@ -88,14 +89,12 @@ class Plugins(_Table):
     only: tuple[str, ...] | None = None
 
 
-_TABLES: Mapping[str, type[_Table]] = {
-    "generate": Generate,
-    "placement": Placement,
-    "anchors": Anchors,
-    "compat": Compat,
-    "encoders": Encoders,
-    "plugins": Plugins,
+_TABLES: Mapping[str, type[BaseModel]] = {
+    **{"generate": Generate, "placement": Placement, "anchors": Anchors, "compat": Compat, "encoders": Encoders, "plugins": Plugins},
+    **{"model": Model, "training": Training},
 }
+_OF_TRAINING = ("model", "training")
+"""Tables that only ``raggesture train`` reads: they are checked always and shown only there."""
 _PART_TABLES: Mapping[str, PartKind] = {"retriever": RETRIEVERS, "guidance": SCHEDULES, "export": EXPORTERS}
 _TYPE_NAMES = {
     **{"int_type": "int", "int_parsing": "int", "int_from_float": "int", "float_type": "float", "bool_type": "bool", "string_type": "str"},
@@ -105,11 +104,15 @@ _TYPE_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says. ``generate``: key of ``[generate]`` -> (value, flag); then the -R and -G texts."""
+    """What the command line says. ``generate``: key of ``[generate]`` -> (value, flag); then the -R and -G texts; ``training``: leaves of the tables
+
+    ``[model]`` and ``[training]``.
+    """
 
     generate: Mapping[str, tuple[Any, str]]
     retriever_options: Sequence[str] = ()
     guidance_options: Sequence[str] = ()
+    training: Mapping[Where, Leaf] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +124,11 @@ class Settings:
     anchors: Anchors
     compat: Compat
     encoders: Encoders
+    model: Model
+    training: Training
     options: Mapping[tuple[str, str], BaseModel]
     origins: Mapping[str, tuple[Any, str]]
+    origins_of_training: Mapping[str, tuple[Any, str]]
     parts: PluginManager
 
     def retriever(self) -> Any:
@@ -173,6 +179,7 @@ def load_settings(
     flags: dict[Where, Leaf] = {("generate", key): Leaf(value, f"command line {flag}", flag) for key, (value, flag) in overrides.generate.items()}
     refuse_secrets(flags)
     _lay(leaves, flags)
+    _lay(leaves, overrides.training)
     _check_sections(leaves)
 
     only = _checked(Plugins, ("plugins",), leaves)[0]
@@ -184,18 +191,20 @@ def load_settings(
     chosen = [("retriever", generate.retriever), ("guidance", generate.guidance), *(("export", name) for name in generate.formats)]
 
     origins: dict[str, tuple[Any, str]] = {}
-    tables: dict[str, _Table] = {}
+    tables: dict[str, Any] = {}
     for section, model in _TABLES.items():
-        table, where_from = _checked(model, (section,), leaves)
-        tables[section] = table
-        origins |= where_from
+        tables[section], where_from = _checked(model, (section,), leaves)
+        if section not in _OF_TRAINING:
+            origins |= where_from
     options: dict[tuple[str, str], BaseModel] = {}
     for section, name in dict.fromkeys([*chosen, *((where[0], where[1]) for where in leaves if where[0] in _PART_TABLES)]):
         part = _find(parts, section, name, leaves, chosen=(section, name) in chosen)
         options[(section, name)], where_from = _checked(part, (section, name), leaves)
         if (section, name) in chosen:
             origins |= where_from
-    return Settings(generate, tables["placement"], tables["anchors"], tables["compat"], tables["encoders"], options, origins, parts)  # type: ignore[arg-type]
+    of_training = {key: found for section in _OF_TRAINING for key, found in _origins(tables[section], (section,), leaves).items()}
+    rest = (tables[name] for name in ("placement", "anchors", "compat", "encoders", *_OF_TRAINING))
+    return Settings(generate, *rest, options, origins, of_training, parts)
 
 
 def _lay(leaves: dict[Where, Leaf], upper: Mapping[Where, Leaf]) -> None:
@@ -264,6 +273,19 @@ def _checked(model: type[BaseModel], at: Where, leaves: Mapping[Where, Leaf]) ->
     return table, origins
 
 
+def _origins(table: BaseModel, at: Where, leaves: Mapping[Where, Leaf]) -> dict[str, tuple[Any, str]]:
+    """Every value of a table and of the tables in it, with its origin."""
+    found: dict[str, tuple[Any, str]] = {}
+    for key in type(table).model_fields:
+        value, where = getattr(table, key), (*at, key)
+        if isinstance(value, BaseModel):
+            found |= _origins(value, where, leaves)
+        else:
+            shown = list(value) if isinstance(value, tuple) else value
+            found[".".join(where)] = (shown, leaves[where].origin if where in leaves else DEFAULT_ORIGIN)
+    return found
+
+
 def _as_json(values: Mapping[Where, Any]) -> str:
     """JSON of the tree: in JSON pydantic's strict mode takes a list for a tuple and a string for a path, and nothing else bent."""
     tree: dict[str, Any] = {}
@@ -285,12 +307,22 @@ def _faults(model: type[BaseModel], values: Mapping[Where, Any], where: Where) -
     return []
 
 
+def _table_at(model: type[BaseModel], where: Where) -> type[BaseModel]:
+    """The table that holds a key: a model may have tables in it."""
+    for key in where:
+        inner = model.model_fields[key].annotation if key in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return model
+
+
 def _message(model: type[BaseModel], at: Where, mine: Mapping[Where, Leaf], where: Where, error: Any) -> str:
     leaf = next((mine[where[:depth]] for depth in range(len(where), 0, -1) if where[:depth] in mine), None)
     leaf = leaf or next((each for key, each in mine.items() if key[: len(where)] == where), None)
     address = leaf.address if leaf is not None else ".".join((*at, *where))
     if error["type"] == "extra_forbidden":
-        return f"{address}: unknown key {where[-1]!r}; {did_you_mean(where[-1], model.model_fields)}"
+        return f"{address}: unknown key {where[-1]!r}; {did_you_mean(where[-1], _table_at(model, where[:-1]).model_fields)}"
     expected = _TYPE_NAMES.get(error["type"]) or error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{address}: expected {expected}, got {_described(error['input'])}"
 

@@ -12,10 +12,12 @@ import torch
 
 from raggesture.errors import InputError, ModelError
 from raggesture.metrics.distribution import diversity, frechet_distance, l1_divergence
-from raggesture.metrics.fgd import MotionAutoencoder, fgd_features, load_kit, pose_features, save_kit, train_autoencoder
+from raggesture.metrics.fgd import MotionAutoencoder, fgd_features, load_kit, pose_features, save_kit
 from raggesture.metrics.report import evaluate
 from raggesture.metrics.timing import beat_align
 from raggesture.motion import Motion, write_npz
+from raggesture.training.evaluation import FgdTraining, autoencoder_task
+from raggesture.training.loop import train
 
 
 def _motion(seed: int, frames: int = 320) -> Motion:
@@ -86,10 +88,16 @@ def test_beat_align_prefers_motion_that_stops_on_the_onsets():
         beat_align(swing(0.0)[:, :24], _clicks(), mean_speed)
 
 
+def trained(motions, **options):
+    settings = FgdTraining(**options)
+    task = autoencoder_task(motions, settings, torch.device("cpu"))
+    train(task, settings)
+    return task.objective.autoencoder
+
+
 def test_autoencoder_learns_is_seeded_and_its_file_survives(tmp_path):
     motions = [_motion(k) for k in range(4)]
-    model = train_autoencoder(motions, steps=150, seed=3, batch=16)
-    again = train_autoencoder(motions, steps=150, seed=3, batch=16)
+    model, again = (trained(motions, steps=150, seed=3, batch=16) for _ in range(2))
     assert all(bool((a == b).all()) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
     untrained = MotionAutoencoder()
     untrained.mean.copy_(model.mean)
@@ -109,7 +117,7 @@ def test_autoencoder_learns_is_seeded_and_its_file_survives(tmp_path):
 @pytest.fixture
 def kit(tmp_path):
     path = tmp_path / "kit.safetensors"
-    save_kit(train_autoencoder([_motion(0)], steps=2, seed=0, batch=4), np.full(55, 0.3), "test", path)
+    save_kit(trained([_motion(0)], steps=2, seed=0, batch=4), np.full(55, 0.3), "test", path)
     return load_kit(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,11 +37,16 @@ from raggesture.training.denoiser import (
     train_denoiser,
 )
 from raggesture.training.ema import Ema
-from raggesture.training.recipe import Recipe, TrainingData, train_model
+from raggesture.training.recipe import Place, Recipe, TrainingData, train_model
 from raggesture.types import Transcript, Word
 
 LATENTS = 12
-OPTIONS = DenoiserTraining(steps=8, batch=4, report_every=2, measure_every=4, save_every=4, held_out_windows=6)
+OURS: dict[str, Any] = {
+    "optimizer": "adamw", "learning_rate": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.01, "warmup": 0.03, "final_rate": 0.0, "clip": 1.0,
+    "ema_decay": 0.999, "timesteps": "spread",
+}  # fmt: skip
+"""The packaged model's settings; the defaults are the published ones."""
+OPTIONS = DenoiserTraining(steps=8, batch=4, report_every=2, measure_every=4, save_every=4, held_out_windows=6, **OURS)
 SMALL = DenoiserConfig(
     latent_dim=LATENTS, text_dim=4, audio_dim=3, n_speakers=2, width=16, layers=1, heads=2, ff_dim=32, time_dim=16, condition_dim=8, conditioning="chunks"
 )
@@ -184,7 +190,7 @@ def test_run_learns_and_resumes_to_the_same_curve(dataset: MotionDataset, codec:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     arguments = (dataset, codec, SMALL, OPTIONS)
-    whole = train_denoiser(*arguments, held_out=dataset, folder=tmp_path / "whole")  # type: ignore[arg-type]
+    whole, _ = train_denoiser(*arguments, held_out=dataset, folder=tmp_path / "whole")  # type: ignore[arg-type]
     assert torch.equal(torch.get_rng_state(), before)
 
     class StopError(Exception):
@@ -196,7 +202,7 @@ def test_run_learns_and_resumes_to_the_same_curve(dataset: MotionDataset, codec:
 
     with pytest.raises(StopError):
         train_denoiser(*arguments, held_out=dataset, folder=tmp_path / "parts", progress=stop)  # type: ignore[arg-type]
-    parts = train_denoiser(*arguments, held_out=dataset, folder=tmp_path / "parts", resume=True)  # type: ignore[arg-type]
+    parts, _ = train_denoiser(*arguments, held_out=dataset, folder=tmp_path / "parts", resume=True)  # type: ignore[arg-type]
     for name, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name]), name
     curves = [read_curve(tmp_path / name / CURVE_FILE) for name in ("whole", "parts")]
@@ -218,7 +224,7 @@ def test_loss_falls(codec: BodyCodec) -> None:
     held, schedule = HeldOut.of(BatchSource(one, codec), 32, 16), published()  # type: ignore[arg-type]
     config = replace(SMALL, n_speakers=1)
     start = Denoiser(config)
-    trained = train_denoiser(one, codec, config, DenoiserTraining(steps=80, batch=16, learning_rate=1e-2, report_every=80))  # type: ignore[arg-type]
+    trained, _ = train_denoiser(one, codec, config, DenoiserTraining(steps=80, batch=16, report_every=80, **OURS | {"learning_rate": 1e-2}))  # type: ignore[arg-type]
     mask = loss_mask(start.layout)
     assert held.measure(trained, schedule, mask)[0] < 0.7 * held.measure(start, schedule, mask)[0]
 
@@ -232,7 +238,7 @@ def test_minutes_bound_a_run(dataset: MotionDataset, codec: BodyCodec) -> None:
 
 
 def test_rate_warms_up_and_falls() -> None:
-    options = DenoiserTraining(steps=1000, warmup=0.1)
+    options = DenoiserTraining(steps=1000, **OURS | {"warmup": 0.1})
     rates = [options.rate_at(k / 100) for k in range(101)]
     assert max(rates) == pytest.approx(1e-3) and rates.index(max(rates)) == 10
     assert rates[-1] == pytest.approx(0, abs=1e-9)
@@ -268,7 +274,7 @@ def test_whole_recipe(dataset: MotionDataset, tmp_path: Path) -> None:
 
     codec = CodecTraining(CodecConfig(latent_dim=LATENTS), fit_windows=20, statistics_windows=20)
     recipe = Recipe(codec, replace(SMALL, latent_dim=99, text_dim=1), replace(OPTIONS, steps=2), name="tiny")
-    train_model(TrainingData(dataset, dataset), recipe, tmp_path)
+    train_model(TrainingData(dataset, dataset), recipe, Place(tmp_path))
     model = load_model(tmp_path / "tiny")
     assert model.manifest.speakers == ("ann", "bob")
     assert (model.manifest.denoiser.latent_dim, model.manifest.denoiser.text_dim) == (LATENTS, 4)
@@ -350,18 +356,19 @@ def test_blur_is_per_second_and_leaves_pauses(dataset: MotionDataset) -> None:
 def test_best_weights_are_kept_and_resumed(codec: BodyCodec, tmp_path: Path) -> None:
     """Trained on one clip and measured on another: the loss there rises in the end, and the lowest is what comes back."""
     one, other = (build_dataset([make_clip(name, 150, seed)], FakeText(), FakeAudio()) for name, seed in (("a", 0), ("b", 7)))
-    config, options = replace(SMALL, n_speakers=1), DenoiserTraining(steps=60, batch=8, learning_rate=2e-2, report_every=5, measure_every=5, keep_best=True)
-    kept = train_denoiser(one, codec, config, options, held_out=other, folder=tmp_path)
+    config = replace(SMALL, n_speakers=1)
+    options = DenoiserTraining(steps=60, batch=8, report_every=5, measure_every=5, keep_best=True, **OURS | {"learning_rate": 2e-2})
+    kept, _ = train_denoiser(one, codec, config, options, held_out=other, folder=tmp_path)
     curve = read_curve(tmp_path / CURVE_FILE)
     lowest = min(point.held_out for point in curve)
     assert lowest < 0.98 * curve[-1].held_out
     held = HeldOut.of(BatchSource(other, codec), options.held_out_windows, options.batch)
     assert held.measure(kept, published(), loss_mask(kept.layout))[0] == pytest.approx(lowest, rel=1e-4)
-    again = train_denoiser(one, codec, config, options, held_out=other, folder=tmp_path, resume=True)  # nothing left to do
+    again, _ = train_denoiser(one, codec, config, options, held_out=other, folder=tmp_path, resume=True)  # nothing left to do
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in kept.state_dict().items())
 
 
 def test_dropout_is_seeded(dataset: MotionDataset, codec: BodyCodec) -> None:
     config = replace(SMALL, dropout=0.3)
-    one, other = (train_denoiser(dataset, codec, config, replace(OPTIONS, steps=3)) for _ in range(2))
+    one, other = (train_denoiser(dataset, codec, config, replace(OPTIONS, steps=3))[0] for _ in range(2))
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())

@@ -88,30 +88,6 @@ def fgd_features(autoencoder: MotionAutoencoder, motion: Motion) -> NDArray[np.f
     return rows
 
 
-def train_autoencoder(motions: list[Motion], *, steps: int, seed: int, batch: int = 64, frames: int = 64) -> MotionAutoencoder:
-    """Train on random cuts of ``motions`` (30 fps, each at least ``frames`` long) for ``steps`` steps of Adam."""
-    rng = np.random.default_rng(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = MotionAutoencoder()
-    poses = [pose_features(m) for m in motions if m.frames >= frames]
-    everything = torch.cat(poses)
-    model.mean.copy_(everything.mean(0))
-    model.std.copy_(everything.std(0).clamp_min(0.02))
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
-        picks = [poses[k] for k in rng.integers(len(poses), size=batch)]
-        starts = [int(rng.integers(p.shape[0] - frames + 1)) for p in picks]
-        x = torch.stack([p[s : s + frames] for p, s in zip(picks, starts, strict=True)])  # (B, 64, 330)
-        loss = (((model(x) - x) / model.std) ** 2).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-    return model.eval()
-
-
 def save_kit(autoencoder: MotionAutoencoder, mean_speed: NDArray[np.float64], name: str, path: Path) -> None:
     """Write the kit as one safetensors file."""
     tensors = {f"autoencoder.{key}": value.half().contiguous() for key, value in autoencoder.state_dict().items()}

@@ -23,9 +23,9 @@ from raggesture.models.checkpoint import load_model
 from raggesture.models.denoiser import DenoiserConfig
 from raggesture.retrieval.index import Index
 from raggesture.training.curves import read_curve
-from raggesture.training.denoiser import CURVE_FILE
 from raggesture.training.figures import choose_events, classifier_of, measure, to_json
-from raggesture.training.recipe import read_data, train_model
+from raggesture.training.loop import CURVE_FILE
+from raggesture.training.recipe import DENOISER_RUN, Place, read_data, train_model
 from raggesture.training.starter import starter_recipe
 
 SAMPLER_STEPS = 20
@@ -83,12 +83,12 @@ def run(options: Options, console: Console) -> list[dict[str, object]]:
         training = replace(recipe.training, minutes=None, steps=options.steps, batch=32, measure_every=options.steps, save_every=10 * options.steps)
         folder = options.work / "ablation" / variant.name.replace(" ", "-").replace("+", "plus")
         began = time.perf_counter()
-        train_model(data, replace(recipe, name="model", denoiser=variant.denoiser, training=training), folder)
+        train_model(data, replace(recipe, name="model", denoiser=variant.denoiser, training=training), Place(folder))
         minutes = (time.perf_counter() - began) / 60
         model = load_model(folder / "model")
         outcome = measure(model, index, heldout, events, classifier, name=variant.name, how="none", rates=rates, seed=options.seed)
         parameters = sum(p.numel() for p in model.denoiser.parameters())
-        last = read_curve(folder / "run" / CURVE_FILE)[-1]
+        last = read_curve(Place(folder).run(DENOISER_RUN) / CURVE_FILE)[-1]
         row = {"variant": variant.name, "parameters": parameters, "steps": last.step, "minutes": round(minutes, 2)}
         rows.append({**row, "held_out": last.held_out, "held_out_noisy": last.held_out_noisy, **to_json([outcome])[0]})
         console.print(json.dumps(rows[-1]), markup=False, soft_wrap=True)

@@ -28,16 +28,15 @@ _BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class CodecTraining:
-    """``fit_windows``: windows (of ten seconds) the components are taken from; ``statistics_windows``: those of the latent statistics."""
+    """``fit_windows``: windows (of ten seconds) the components of kind conv are taken from. ``statistics_windows``: those of the latent statistics; 0: latents
+
+    are not normalised, as published.
+    """
 
     codec: CodecConfig = field(default_factory=CodecConfig)
     fit_windows: int = 1200
     statistics_windows: int = 3000
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.codec.kind != "conv":
-            raise ConfigError(f"codec kind {self.codec.kind!r}: cannot be fitted; expected 'conv' - the transformer is trained by gradient elsewhere")
 
 
 def joint_levers() -> Tensor:
@@ -67,6 +66,8 @@ def feature_scale(part: Part) -> Tensor:
 def train_codecs(dataset: MotionDataset, config: CodecTraining | None = None) -> BodyCodec:
     """Fit the codecs of all parts and the statistics of their latents. Takes seconds; the same seed gives the same codec."""
     options = CodecTraining() if config is None else config
+    if options.codec.kind != "conv":
+        raise ConfigError(f"codec kind {options.codec.kind!r}: cannot be fitted; expected 'conv' - the transformer is trained by gradient")
     generator = torch.Generator().manual_seed(options.seed)
     body = options.codec.build()
     windows = _windows(dataset, options.fit_windows, body.context_frames, generator)
@@ -74,13 +75,20 @@ def train_codecs(dataset: MotionDataset, config: CodecTraining | None = None) ->
         codec = body.part(part)
         if isinstance(codec, ConvCodec):
             codec.fit(windows.part(part), feature_scale(part), generator)
-    raw = []
-    for start in range(0, options.statistics_windows, _BATCH):
-        count = min(_BATCH, options.statistics_windows - start)
-        clip, first = dataset.draw(count, generator)
-        raw.append(body.encode_raw(dataset.motion_windows(clip, first, body.context_frames).to("cpu")))
-    body.set_statistics(torch.cat(raw))
+    take_statistics(body, dataset, options.statistics_windows, generator)
     return body.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def take_statistics(body: BodyCodec, dataset: MotionDataset, count: int, generator: torch.Generator) -> None:
+    """Set mean and spread of the latents from ``count`` windows; 0 leaves them as they are (0 and 1 in a fresh codec)."""
+    raw = []
+    device = body.latent_mean.device
+    for start in range(0, count, _BATCH):
+        clip, first = dataset.draw(min(_BATCH, count - start), generator)
+        raw.append(body.encode_raw(dataset.motion_windows(clip, first, body.context_frames).to(device)))
+    if raw:
+        body.set_statistics(torch.cat(raw))
 
 
 def _windows(dataset: MotionDataset, count: int, context: int, generator: torch.Generator) -> PartFeatures:

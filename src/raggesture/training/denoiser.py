@@ -1,91 +1,68 @@
 """Train the denoiser on a corpus's latents.
 
-x_0 are the normalised latents of windows drawn at any frame, t is uniform, the noise is Gaussian, the loss is the squared error of x_0 (divided by
-1 - abar for v-prediction, which makes it the error of the network's own output), separators do not count; text, audio and speaker are taken away
-together from a tenth of the samples. Source: METHOD part I (b) "Training"; TRAINING "The denoiser" for AdamW 1e-3, cosine, EMA and clipping.
-Differs from the released code: AdamW, warm-up, clipping and an average of the weights; timesteps are spread evenly over each batch; a run is
-bounded by steps or by minutes and resumes to the same curve (with ``steps``).
+x_0 are the latents of windows drawn at any frame, the noise is Gaussian, the loss is the squared error of x_0 (divided by 1 - abar for v-prediction,
+which makes it the error of the network's own output), separators do not count; text, audio and speaker are taken away together from a tenth of the
+samples. Transformer codecs give a sample of their posterior, as published. Source: METHOD part I (b) "Training".
+Differs from the released code (only as options, all off by default): timesteps spread evenly over each batch, weights of parts and of dimensions, noise on
+the conditions, AdamW, warm-up, clipping and an average of the weights (TRAINING "The denoiser").
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from raggesture.body.joints import PARTS, LatentLayout
-from raggesture.clock import CHUNK_FRAMES
+from raggesture.clock import CHUNK_FRAMES, WINDOW_CHUNKS
 from raggesture.diffusion.loss import x0_loss
 from raggesture.diffusion.noise import N_TIMESTEPS, NoiseSchedule, published
-from raggesture.errors import ConfigError, ModelError
+from raggesture.errors import ConfigError, did_you_mean
 from raggesture.models.codec import BodyCodec
 from raggesture.models.conditions import Conditions
 from raggesture.models.denoiser import Denoiser, DenoiserConfig
-from raggesture.training.curves import CurvePoint, append_point, drop_after
+from raggesture.models.vae import TransformerVae
 from raggesture.training.dataset import MotionDataset
-from raggesture.training.ema import Ema
-from raggesture.training.state import BestWeights, Progress, TrainingState
+from raggesture.training.loop import CURVE_FILE, STATE_FILE, Measured, Outcome, Report, train
+from raggesture.training.optimisation import Optimisation
+from raggesture.training.processes import Processes
 
-STATE_FILE = "state.safetensors"
-CURVE_FILE = "curve.csv"
-BEST_FILE = "best.safetensors"
+__all__ = ["CURVE_FILE", "STATE_FILE", "Batch", "BatchSource", "DenoiserObjective", "DenoiserTask", "DenoiserTraining", "HeldOut", "train_denoiser"]
+
 NOISY_TIMESTEP = 800
+PUBLISHED_STRIDE = 5
+"""Model frames between the published windows: what an epoch counts in."""
+Timesteps = Literal["uniform", "spread"]
+Validate = Callable[[Denoiser], float]
+"""FGD of a denoiser's samples."""
 
 
 @dataclass(frozen=True, slots=True)
-class DenoiserTraining:
-    """How to train. Exactly one of ``steps`` and ``minutes`` bounds the run; the learning rate falls to 0 at its end.
+class DenoiserTraining(Optimisation):
+    """How to train a denoiser; the defaults are the published ones.
 
-    ``part_weights``: weight of upper, hands, face and lower in the loss. ``spread_power``: a latent dimension's error counts by its spread before
-    normalisation to this power (0: all alike, 2: as it moves the body). ``condition_noise``: noise on text and audio, one draw a second, in units of
-    their spread; it keeps a window's words from being a fingerprint of its motion. ``keep_best``: return the averaged weights of the best
-    measurement on the held-out corpus instead of the last. ``autocast``: bfloat16 inside the network (slower than float32 on CPUs
-    without bf16 instructions). ``held_out_windows``: how many fixed windows of the held-out corpus are measured.
+    ``timesteps``: drawn uniformly, or spread evenly over each batch (the same distribution with less variance). ``part_weights``: weight of upper, hands,
+    face and lower in the loss. ``spread_power``: a latent dimension's error counts by its spread before normalisation to this power (0: all alike, 2: as it
+    moves the body). ``condition_noise``: noise on text and audio, one draw a second, in units of their spread; it keeps a window's words from being a
+    fingerprint of its motion.
     """
 
-    steps: int | None = None
-    minutes: float | None = None
-    batch: int = 64
-    learning_rate: float = 1e-3
-    warmup: float = 0.03
-    weight_decay: float = 0.01
-    clip: float = 1.0
     condition_dropout: float = 0.1
-    ema_decay: float = 0.999
+    timesteps: Timesteps = "uniform"
     part_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     spread_power: float = 0.0
     condition_noise: float = 0.0
-    keep_best: bool = False
-    autocast: bool = False
-    report_every: int = 50
-    measure_every: int = 500
-    save_every: int = 500
-    held_out_windows: int = 128
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if (self.steps is None) == (self.minutes is None):
-            raise ConfigError(f"training: steps {self.steps}, minutes {self.minutes}; expected exactly one of them - give one")
-        if (self.steps or self.minutes or 0) <= 0 or self.batch < 1:
-            raise ConfigError(f"training: steps {self.steps}, minutes {self.minutes}, batch {self.batch}; expected positive numbers - correct them")
-
-    def share_done(self, progress: Progress) -> float:
-        """Share of the run that lies behind, 0 to 1."""
-        done = progress.step / self.steps if self.steps is not None else progress.seconds / (60.0 * (self.minutes or 1.0))
-        return min(done, 1.0)
-
-    def rate_at(self, share: float) -> float:
-        """Learning rate after a share of the run: linear warm-up, then half a cosine down to 0."""
-        if share < self.warmup:
-            return self.learning_rate * (0.02 + 0.98 * share / self.warmup)
-        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (share - self.warmup) / (1.0 - self.warmup)))
+        Optimisation.__post_init__(self)
+        if self.timesteps not in get_args(Timesteps):
+            raise ConfigError(f"training.timesteps: {self.timesteps!r}; {did_you_mean(self.timesteps, get_args(Timesteps))}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,25 +78,70 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchSource:
-    """Draws batches of one corpus; all randomness comes from the generator that is passed in, on the CPU."""
+    """Draws batches of one corpus; all randomness comes from the generator that is passed in, on the CPU. The codec's device is where batches lie."""
 
     dataset: MotionDataset
     codec: BodyCodec
 
-    def draw(self, count: int, generator: torch.Generator, dropout: float = 0.0, condition_noise: float = 0.0) -> Batch:
-        """Windows, timesteps spread evenly over the batch, noise, and whose condition is taken away or blurred."""
+    def draw(
+        self,
+        count: int,
+        generator: torch.Generator,
+        dropout: float = 0.0,
+        condition_noise: float = 0.0,
+        *,
+        timesteps: Timesteps = "spread",
+        rows: slice = slice(None),
+        sampled: bool = False,
+    ) -> Batch:
+        """Windows, timesteps, noise, and whose condition is taken away or blurred.
+
+        Args:
+            rows: of the batch of ``count``; all are drawn, these are made. sampled: transformer codecs give a sample of their posterior, not its mean.
+        """
         clip, start = self.dataset.draw(count, generator)
-        device = self.dataset.upper.device
-        x_0 = self.codec.encode(self.dataset.motion_windows(clip, start, self.codec.context_frames))
-        offset = torch.rand(1, generator=generator, dtype=torch.float64)
-        spread = (torch.randperm(count, generator=generator) + offset) / count
-        t = (spread * N_TIMESTEPS).long().clamp_max(N_TIMESTEPS - 1)
-        eps = torch.randn(x_0.shape, generator=generator)
+        device, dim = self.codec.latent_mean.device, self.codec.latent_dim
+        if timesteps == "spread":
+            offset = torch.rand(1, generator=generator, dtype=torch.float64)
+            spread = (torch.randperm(count, generator=generator) + offset) / count
+            t = (spread * N_TIMESTEPS).long().clamp_max(N_TIMESTEPS - 1)
+        else:
+            t = torch.randint(0, N_TIMESTEPS, (count,), generator=generator)
+        eps = torch.randn((count, LatentLayout().tokens, dim), generator=generator)
         conditioned = torch.rand(count, generator=generator) >= dropout
-        conditions = self.dataset.conditions(clip, start)
-        if condition_noise > 0:
-            conditions = blurred(conditions, condition_noise, generator)
-        return Batch(x_0, conditions, t.to(device), eps.to(device), conditioned.to(device))
+        if condition_noise > 0:  # its spread is the whole batch's
+            conditions = blurred(self.dataset.conditions(clip, start), condition_noise, generator).take(rows)
+        else:
+            conditions = self.dataset.conditions(clip[rows], start[rows])
+        posterior = torch.randn((count, len(PARTS), WINDOW_CHUNKS, dim), generator=generator)[rows] if sampled and _is_sampled(self.codec) else None
+        x_0 = self._latents(clip[rows], start[rows], posterior)
+        return Batch(x_0, conditions.to(device), t[rows].to(device), eps[rows].to(device), conditioned[rows].to(device))
+
+    @torch.no_grad()
+    def _latents(self, clip: Tensor, start: Tensor, noise: Tensor | None) -> Tensor:
+        codec, device = self.codec, self.codec.latent_mean.device
+        features = self.dataset.motion_windows(clip, start, codec.context_frames).to(device)
+        if noise is None:
+            return codec.encode(features)
+        raw = []
+        for k, (part, tensor) in enumerate(features):
+            vae = codec.part(part)
+            assert isinstance(vae, TransformerVae)
+            raw.append(vae.posterior(tensor, noise[:, k].to(device)))
+        return normalised(torch.stack(raw, dim=1), codec)
+
+
+def _is_sampled(codec: BodyCodec) -> bool:
+    return all(isinstance(codec.part(part), TransformerVae) for part in PARTS)
+
+
+def normalised(raw: Tensor, codec: BodyCodec) -> Tensor:
+    """Raw latents (B, 4, C, D) as the sequence (B, T, D) that ``BodyCodec.encode`` makes."""
+    layout = LatentLayout(raw.shape[2])
+    sequence = raw.new_zeros(raw.shape[0], layout.tokens, codec.latent_dim)
+    for k, part in enumerate(PARTS):
+        sequence[:, layout.span(part)] = (raw[:, k] - codec.latent_mean[k]) / codec.latent_std[k]
+    return sequence
 
 
 def blurred(conditions: Conditions, size: float, generator: torch.Generator) -> Conditions:
@@ -154,11 +176,10 @@ def spread_weights(codec: BodyCodec, layout: LatentLayout, power: float) -> Tens
     return root
 
 
-def batch_loss(denoiser: Denoiser, batch: Batch, schedule: NoiseSchedule, mask: Tensor, autocast: bool = False, root: Tensor | None = None) -> Tensor:
+def batch_loss(denoiser: Denoiser, batch: Batch, schedule: NoiseSchedule, mask: Tensor, root: Tensor | None = None) -> Tensor:
     """The loss of one batch, a scalar; ``root`` (T, D) of ``spread_weights``, or None for 1."""
     noisy = schedule.at_timestep(batch.x_0, batch.eps, batch.t)
-    with torch.autocast(noisy.device.type, dtype=torch.bfloat16, enabled=autocast):
-        predicted = denoiser(noisy, batch.t, denoiser.prepare(batch.conditions), batch.conditioned)
+    predicted = denoiser(noisy, batch.t, denoiser.prepare(batch.conditions), batch.conditioned)
     predicted, wanted = (predicted.float(), batch.x_0) if root is None else (predicted.float() * root, batch.x_0 * root)
     return x0_loss(predicted, wanted, mask.expand(batch.x_0.shape[:2]), denoiser.loss_weight(batch.t))
 
@@ -189,80 +210,94 @@ class HeldOut:
         return total / max(count, 1), noisy / noisy_count if noisy_count else math.nan
 
 
-def _optimizer(denoiser: Denoiser, options: DenoiserTraining) -> torch.optim.AdamW:
-    matrices = [value for value in denoiser.parameters() if value.ndim >= 2]
-    vectors = [value for value in denoiser.parameters() if value.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.99), fused=True)
+class DenoiserObjective(nn.Module):
+    """The denoiser with its loss: what is run in parallel and compiled. ``root`` (T, D) or None."""
 
+    mask: Tensor
+    root: Tensor | None
 
-def _setting(config: DenoiserConfig, options: DenoiserTraining, source: BatchSource) -> str:
-    names = hashlib.sha256("\n".join(source.dataset.names).encode()).hexdigest()[:16]
-    data = {"clips": names, "frames": source.dataset.frames, "codec": round(float(source.codec.latent_std.double().sum()), 4)}
-    return json.dumps({"denoiser": config.to_json()} | asdict(options) | data, sort_keys=True)
-
-
-class _Run:
-    """One training run: its moving parts and its clock."""
-
-    def __init__(self, source: BatchSource, config: DenoiserConfig, options: DenoiserTraining) -> None:
-        self.source, self.options = source, options
-        device = source.dataset.upper.device
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
-            self.denoiser = Denoiser(config).to(device)
-            self.averaged = Denoiser(config).to(device).eval()
-        self.generator = torch.Generator().manual_seed(options.seed)
-        self.ema = Ema(self.denoiser, options.ema_decay)
-        self.optimizer = _optimizer(self.denoiser, options)
-        self.state = TrainingState(self.denoiser, self.ema, self.optimizer, self.generator)
-        self.setting = _setting(config, options, source)
+    def __init__(self, denoiser: Denoiser, mask: Tensor, root: Tensor | None = None) -> None:
+        super().__init__()
+        self.denoiser = denoiser
         self.schedule = published()
-        self.mask = loss_mask(self.denoiser.layout, options.part_weights).to(device)
-        self.best: BestWeights | None = None
-        self.root = spread_weights(source.codec, self.denoiser.layout, options.spread_power) if options.spread_power else None
-        self.progress = Progress()
+        self.register_buffer("mask", mask, persistent=False)
+        self.register_buffer("root", root, persistent=False)
 
-    def step(self) -> tuple[float, float]:
-        """One step of gradient descent: (loss, norm of the gradient)."""
-        began = time.perf_counter()
-        rate = self.options.rate_at(self.options.share_done(self.progress))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        batch = self.source.draw(self.options.batch, self.generator, self.options.condition_dropout, self.options.condition_noise)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.options.seed + self.progress.step)  # the network's own dropout, if it has any
-            loss = batch_loss(self.denoiser, batch, self.schedule, self.mask, self.options.autocast, self.root)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), self.options.clip)
-        self.optimizer.step()
-        done = self.progress.step + 1
-        self.ema.update(self.denoiser, done)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise ModelError(f"training: loss {value} at step {done}; expected a finite number - lower the learning rate")
-        self.progress = Progress(done, self.progress.seconds + time.perf_counter() - began)
-        return value, float(norm)
+    def forward(self, x_0: Tensor, text: Tensor, audio: Tensor, speaker: Tensor, t: Tensor, eps: Tensor, conditioned: Tensor) -> Tensor:
+        """The mean loss of a batch."""
+        batch = Batch(x_0, Conditions(text, audio, speaker), t, eps, conditioned)
+        return batch_loss(self.denoiser, batch, self.schedule, self.mask, self.root)
 
-    def average(self) -> Denoiser:
-        """The averaged weights as a module."""
-        self.ema.copy_to(self.averaged)
-        return self.averaged
 
-    def keep(self, held_out: float, folder: Path | None) -> None:
-        """Remember the averaged weights if no measurement was better."""
-        if not self.options.keep_best or math.isnan(held_out) or (self.best is not None and held_out >= self.best.held_out):
-            return
-        self.best = BestWeights(held_out, self.progress.step, {name: value.clone() for name, value in self.ema.weights.items()})
-        if folder is not None:
-            self.best.save(folder / BEST_FILE, self.setting)
+@dataclass(frozen=True, slots=True, eq=False)
+class DenoiserTask:
+    """A denoiser to train, for ``loop.train``."""
 
-    def result(self) -> Denoiser:
-        """The averaged weights of the best measurement, or of the end."""
-        if self.best is not None:
-            self.ema.weights = self.best.weights
-        return self.average().eval().requires_grad_(False)
+    objective: DenoiserObjective
+    source: BatchSource
+    options: DenoiserTraining
+    held_out: HeldOut | None
+    fgd: Validate | None = None
+    name: str = field(default="denoiser", init=False)
+
+    @property
+    def setting(self) -> Mapping[str, Any]:
+        """The network, the corpus and the codec."""
+        codec = round(float(self.source.codec.latent_std.double().sum()), 4)
+        return {"denoiser": self.objective.denoiser.config.to_json(), "codec": codec, **corpus_setting(self.source.dataset)}
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """As many as there are published windows."""
+        return published_windows(self.source.dataset)
+
+    def draw(self, count: int, rows: slice, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """A batch as tensors."""
+        options = self.options
+        made = self.source.draw(
+            count, generator, options.condition_dropout, options.condition_noise, timesteps=options.timesteps, rows=rows, sampled=True
+        )  # fmt: skip
+        return made.x_0, made.conditions.text, made.conditions.audio, made.conditions.speaker, made.t, made.eps, made.conditioned
+
+    def measure(self) -> Measured:
+        """Loss on held-out windows."""
+        if self.held_out is None:
+            return Measured()
+        return Measured(*self.held_out.measure(self.objective.denoiser, self.objective.schedule, self.objective.mask))
+
+    def validate(self) -> float:
+        """FGD of samples for held-out speech."""
+        return math.nan if self.fgd is None else self.fgd(self.objective.denoiser)
+
+
+def corpus_setting(dataset: MotionDataset) -> dict[str, Any]:
+    """What tells one corpus from another when a run is resumed."""
+    return {"clips": hashlib.sha256("\n".join(dataset.names).encode()).hexdigest()[:16], "frames": dataset.frames}
+
+
+def published_windows(dataset: MotionDataset) -> int:
+    """How many windows of ten seconds every fifth frame the published data set would have of the same clips."""
+    frames = dataset.bounds[1:] - dataset.bounds[:-1]
+    return int(((frames - WINDOW_CHUNKS * CHUNK_FRAMES).clamp_min(0) // PUBLISHED_STRIDE + 1).sum())
+
+
+def denoiser_task(
+    dataset: MotionDataset,
+    codec: BodyCodec,
+    config: DenoiserConfig,
+    options: DenoiserTraining,
+    *,
+    held_out: MotionDataset | None = None,
+    fgd: Validate | None = None,
+) -> DenoiserTask:
+    """A task with fresh weights from the options' seed; the codec's device is where it computes."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        denoiser = Denoiser(config)
+    root = spread_weights(codec, denoiser.layout, options.spread_power) if options.spread_power else None
+    objective = DenoiserObjective(denoiser, loss_mask(denoiser.layout, options.part_weights), root).to(codec.latent_mean.device)
+    measured = None if held_out is None else HeldOut.of(BatchSource(held_out, codec), options.held_out_windows, min(options.batch, 64))
+    return DenoiserTask(objective, BatchSource(dataset, codec), options, measured, fgd)
 
 
 def train_denoiser(
@@ -274,51 +309,16 @@ def train_denoiser(
     held_out: MotionDataset | None = None,
     folder: Path | None = None,
     resume: bool = False,
-    progress: Callable[[CurvePoint, float], None] | None = None,
-) -> Denoiser:
-    """Train and return the averaged denoiser in eval mode. The device is the dataset's.
+    progress: Report | None = None,
+    processes: Processes | None = None,
+    fgd: Validate | None = None,
+) -> tuple[Denoiser, Outcome]:
+    """Train and return the denoiser whose weights are kept, in eval mode, and what the run says of itself. See ``loop.train``.
 
     Args:
-        folder: where the state and the curve (CSV) are kept; nothing is written when None. resume: go on from the folder's state if there is one.
-        progress: told each point of the curve and the share of the run that is done.
-    Raises:
-        ModelError: the folder's state belongs to another run, or the loss is no longer finite.
+        fgd: measures samples every ``options.validate_every`` steps.
     """
-    codec = codec.to(dataset.upper.device)
-    run = _Run(BatchSource(dataset, codec), config, options)
-    measured = None if held_out is None else HeldOut.of(BatchSource(held_out.to(dataset.upper.device), codec), options.held_out_windows, options.batch)
-    if folder is not None:
-        _begin(run, folder, resume)
-    losses: list[float] = []
-    clock = run.progress
-    while options.share_done(run.progress) < 1.0:
-        loss, norm = run.step()
-        losses.append(loss)
-        at, last = run.progress.step, options.share_done(run.progress) >= 1.0
-        if at % options.report_every == 0 or last:
-            figures = (math.nan, math.nan)
-            if measured is not None and (at % options.measure_every == 0 or last):
-                figures = measured.measure(run.average(), run.schedule, run.mask)
-                run.keep(figures[0], folder)
-            seconds = max(run.progress.seconds - clock.seconds, 1e-9)
-            rate = float(run.optimizer.param_groups[0]["lr"])
-            point = CurvePoint(at, run.progress.seconds / 60, sum(losses) / len(losses), rate, norm, *figures, (at - clock.step) / seconds)
-            losses, clock = [], run.progress
-            if folder is not None:
-                append_point(folder / CURVE_FILE, point)
-            if progress is not None:
-                progress(point, options.share_done(run.progress))
-        if folder is not None and (at % options.save_every == 0 or last):
-            run.state.save(folder / STATE_FILE, run.progress, run.setting)
-    return run.result()
-
-
-def _begin(run: _Run, folder: Path, resume: bool) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if resume and (folder / STATE_FILE).is_file():
-        run.progress = run.state.restore(folder / STATE_FILE, run.setting)
-        drop_after(folder / CURVE_FILE, run.progress.step)
-        run.best = BestWeights.load(folder / BEST_FILE, run.setting, run.progress.step)
-    else:
-        for name in (STATE_FILE, CURVE_FILE, BEST_FILE):
-            (folder / name).unlink(missing_ok=True)
+    processes = processes or Processes()
+    task = denoiser_task(dataset, codec.to(processes.device), config, options, held_out=held_out, fgd=fgd)
+    outcome = train(task, options, processes, folder=folder, resume=resume, progress=progress)
+    return task.objective.denoiser, outcome

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -23,5 +26,27 @@ class Ema:
     @torch.no_grad()
     def copy_to(self, module: nn.Module) -> None:
         """Put the averages into a module of the same shape."""
-        for name, value in module.named_parameters():
-            value.copy_(self.weights[name])
+        put_weights(module, self.weights)
+
+
+@torch.no_grad()
+def put_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy named values into a module's parameters."""
+    for name, value in module.named_parameters():
+        value.copy_(weights[name])
+
+
+@contextmanager
+def averaged(module: nn.Module, ema: Ema | None) -> Iterator[None]:
+    """The module in eval mode and with its averages, if there are any; afterwards as it was."""
+    training = module.training
+    kept = None if ema is None else {name: value.detach().clone() for name, value in module.named_parameters()}
+    if ema is not None:
+        ema.copy_to(module)
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
+        if kept is not None:
+            put_weights(module, kept)

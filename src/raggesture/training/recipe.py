@@ -1,22 +1,40 @@
-"""The whole recipe: corpus -> arrays -> codecs -> denoiser -> model folder."""
+"""The whole recipe: corpus -> arrays -> codecs -> denoiser -> model folder.
+
+Under ``folder``: ``codec/PART.safetensors`` (what ``train vae`` leaves), ``run/STAGE`` (state and curve of each run), the model by its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from raggesture.body.joints import FEATURES_OF_PART, PARTS, Part
 from raggesture.encoders.registry import audio_encoder, text_encoder
+from raggesture.errors import ConfigError
+from raggesture.metrics.fgd import EvaluationKit
 from raggesture.models.checkpoint import Model, ModelManifest, Storage, save_model
+from raggesture.models.codec import BodyCodec
+from raggesture.models.codec_config import CodecConfig
 from raggesture.models.denoiser import DenoiserConfig
 from raggesture.models.mixing import Mixing
+from raggesture.models.vae import TransformerVae, VaeConfig
 from raggesture.training.cache import cached_dataset
-from raggesture.training.codecs import CodecTraining, train_codecs
-from raggesture.training.curves import CurvePoint
+from raggesture.training.codecs import CodecTraining, take_statistics, train_codecs
 from raggesture.training.dataset import MotionDataset
 from raggesture.training.denoiser import DenoiserTraining, train_denoiser
+from raggesture.training.loop import Outcome, Report
+from raggesture.training.parts import has_all_parts, load_parts, save_part
+from raggesture.training.processes import Processes
+from raggesture.training.state import room_to_write
+from raggesture.training.vae import VaeTraining, train_vae
+from raggesture.training.validation import SampledFgd
+
+CODEC_FOLDER = "codec"
+RUN_FOLDER = "run"
+DENOISER_RUN = "denoiser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +44,7 @@ class Recipe:
     codec: CodecTraining
     denoiser: DenoiserConfig
     training: DenoiserTraining
+    vae: VaeTraining | None = None
     name: str = "starter"
     text_encoder: str = "minilm"
     audio_encoder: str = "prosody"
@@ -37,11 +56,12 @@ class Recipe:
 
     def fitted(self, dataset: MotionDataset) -> DenoiserConfig:
         """The denoiser's configuration with the sizes of the data."""
+        first = dataset.conditions(torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
         return replace(
             self.denoiser,
             latent_dim=self.codec.codec.latent_dim,
-            text_dim=int(dataset.text.shape[1]),
-            audio_dim=int(dataset.audio.shape[1]),
+            text_dim=int(first.text.shape[2]),
+            audio_dim=int(first.audio.shape[2]),
             n_speakers=max(len(dataset.speakers), 1),
         )
 
@@ -54,6 +74,20 @@ class TrainingData:
     held_out: MotionDataset | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where and how a recipe is carried out. ``resume``: go on with runs that lie in ``folder``."""
+
+    folder: Path
+    processes: Processes = Processes()  # noqa: RUF009 - frozen
+    resume: bool = False
+    progress: Report | None = None
+
+    def run(self, stage: str) -> Path:
+        """The folder of a stage's state and curve."""
+        return self.folder / RUN_FOLDER / stage
+
+
 def read_data(root: Path, cache: Path, recipe: Recipe, held_out: str | None = "test", progress: Callable[[str], None] | None = None) -> TrainingData:
     """Arrays of the split ``train`` and of a held-out split of a BEAT2-layout corpus, through the cache."""
     text, audio = text_encoder(recipe.text_encoder), audio_encoder(recipe.audio_encoder)
@@ -62,20 +96,61 @@ def read_data(root: Path, cache: Path, recipe: Recipe, held_out: str | None = "t
     return TrainingData(train, held)
 
 
-def train_model(
-    data: TrainingData,
-    recipe: Recipe,
-    folder: Path,
-    *,
-    device: torch.device | str = "cpu",
-    resume: bool = False,
-    progress: Callable[[CurvePoint, float], None] | None = None,
-) -> Model:
-    """Fit the codecs, train the denoiser, and write the model to ``folder / recipe.name``; the run's state and curve lie in ``folder / "run"``."""
-    codec = train_codecs(data.train, recipe.codec)
+def vae_config(config: CodecConfig, part: Part) -> VaeConfig:
+    """The settings of a part's transformer."""
+    return config.vaes[PARTS.index(part)] if config.vaes else VaeConfig(FEATURES_OF_PART[part], config.latent_dim)
+
+
+def train_parts(data: TrainingData, recipe: Recipe, place: Place, parts: Sequence[Part] = PARTS) -> tuple[list[Path], list[Outcome]]:
+    """Make the codecs of ``parts`` and write each to the codec folder: transformers by gradient, conv in closed form (all at once, in seconds)."""
+    config = recipe.codec.codec
+    paths: list[Path] = []
+    outcomes: list[Outcome] = []
+    body = train_codecs(data.train, recipe.codec) if config.kind == "conv" else config.build()
+    for part in parts:
+        if config.kind == "transformer":
+            if recipe.vae is None:
+                raise ConfigError("training.vae: no settings; expected some, to train transformer codecs - add the table to the profile")
+            vae, outcome = train_vae(
+                data.train, part, vae_config(config, part), recipe.vae, held_out=data.held_out, folder=place.run(f"vae-{part}"),
+                resume=place.resume, progress=place.progress, processes=place.processes,
+            )  # fmt: skip
+            outcomes.append(outcome)
+            own = body.parts[part]
+            assert isinstance(own, TransformerVae)
+            own.load_state_dict({key: value.cpu() for key, value in vae.state_dict().items()})
+        if place.processes.is_main:
+            paths.append(save_part(body, part, config, place.folder / CODEC_FOLDER))
+    place.processes.wait()
+    return paths, outcomes
+
+
+def make_codec(data: TrainingData, recipe: Recipe, place: Place) -> BodyCodec:
+    """The codec a denoiser is trained with: the parts in the codec folder and the statistics of their latents; conv without files is fitted.
+
+    Raises: ModelError: a transformer's part is missing or has other settings.
+    """
+    folder, config = place.folder / CODEC_FOLDER, recipe.codec.codec
+    if config.kind == "conv" and not has_all_parts(folder):
+        return train_codecs(data.train, recipe.codec)
+    body = load_parts(config, folder).to(place.processes.device)
+    take_statistics(body, data.train, recipe.codec.statistics_windows, torch.Generator().manual_seed(recipe.codec.seed))
+    return body
+
+
+def train_model(data: TrainingData, recipe: Recipe, place: Place, *, codec: BodyCodec | None = None, kit: EvaluationKit | None = None) -> tuple[Model, Outcome]:
+    """Train the denoiser on the latents of ``codec`` (``make_codec`` when None), and write the model to ``folder / recipe.name``.
+
+    Args:
+        kit: what samples are measured with, every ``recipe.training.validate_every`` steps.
+    """
+    codec = make_codec(data, recipe, place) if codec is None else codec
     config = recipe.fitted(data.train)
-    held_out = None if data.held_out is None else data.held_out.to(device)
-    denoiser = train_denoiser(data.train.to(device), codec, config, recipe.training, held_out=held_out, folder=folder / "run", resume=resume, progress=progress)
+    fgd = None if kit is None or data.held_out is None else SampledFgd(kit, data.held_out, codec, recipe.mixing)
+    denoiser, outcome = train_denoiser(
+        data.train, codec, config, recipe.training, held_out=data.held_out, folder=place.run(DENOISER_RUN),
+        resume=place.resume, progress=place.progress, processes=place.processes, fgd=fgd,
+    )  # fmt: skip
     manifest = ModelManifest(
         name=recipe.name,
         text_encoder=data.train.text_encoder,
@@ -89,5 +164,8 @@ def train_model(
         licence=recipe.licence,
     )
     model = Model(denoiser.to("cpu"), codec.to("cpu"), manifest)
-    save_model(model, folder / recipe.name, storage=recipe.storage, force=True)
-    return model
+    if place.processes.is_main:
+        with room_to_write(place.folder / recipe.name, "the run's last checkpoint is still good"):
+            save_model(model, place.folder / recipe.name, storage=recipe.storage, force=True)
+    place.processes.wait()
+    return model, outcome

@@ -12,37 +12,35 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
+from raggesture.config import load_settings
 from raggesture.corpus.beat2 import clip_ids, read_corpus
 from raggesture.corpus.clip import Clip
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.encoders.registry import audio_encoder, text_encoder
 from raggesture.errors import RaggestureError
 from raggesture.models.checkpoint import load_model
-from raggesture.models.codec_config import CodecConfig
-from raggesture.models.denoiser import DenoiserConfig
 from raggesture.pipeline import Pipeline
 from raggesture.resources import PACK_NAME, packaged_dir
 from raggesture.retrieval.by_llm import LlmOptions, LlmRetriever
 from raggesture.retrieval.index import Index
 from raggesture.synthesis import Inject
-from raggesture.training.codecs import CodecTraining
 from raggesture.training.curves import CurvePoint
-from raggesture.training.denoiser import CURVE_FILE, DenoiserTraining
 from raggesture.training.evaluation import train_kit
 from raggesture.training.figures import Outcome, choose_events, classifier_accuracy, classifier_of, measure, retrieval_at_1, to_json
-from raggesture.training.recipe import Recipe, read_data, train_model
+from raggesture.training.loop import CURVE_FILE
+from raggesture.training.processes import Processes
+from raggesture.training.recipe import DENOISER_RUN, Place, Recipe, read_data, train_model
+from raggesture.training.settings import kit_of, recipe_of
 from raggesture.training.statistics import of_corpus
 
 INDEX_MINUTES = 26.0
 STEPS = 50
-TEMPERATURE = 1.15
-"""Wrists' 90 % jerk, m/s3: 44 at 1 and 49 at 1.15 (medians of eight held-out clips), where real takes widened by half begin at 46."""
 LICENCE = "Apache-2.0 (authored motion and speech made for this project)"
 _CONSOLE = Console(stderr=True)
 
@@ -54,29 +52,22 @@ class Options:
     data: Path
     out: Path
     work: Path
-    minutes: float
+    minutes: float | None
     events: int
     seed: int
     resume: bool
 
 
-def starter_recipe(minutes: float, seed: int) -> Recipe:
-    """The packaged model: lapped codecs, v-prediction, per-chunk conditions, softmax attention, adaptive norms."""
-    denoiser = DenoiserConfig(
-        latent_dim=128, text_dim=384, audio_dim=12, n_speakers=8, width=192, layers=6, heads=8, ff_dim=384, time_dim=192, condition_dim=64,
-        attention="softmax", modulation="adaln", conditioning="chunks", prediction="v", dropout=0.1,
-    )  # fmt: skip
-    training = DenoiserTraining(minutes=minutes, batch=64, learning_rate=1e-3, seed=seed)
-    provenance = f"trained by nox -s starter on the authored starter corpus, {minutes:g} minutes, seed {seed}"
-    return Recipe(
-        CodecTraining(CodecConfig(latent_dim=128), seed=seed),
-        denoiser,
-        training,
-        name="starter",
-        temperature=TEMPERATURE,
-        provenance=provenance,
-        licence=LICENCE,
-    )
+def starter_recipe(minutes: float | None = None, seed: int | None = None) -> Recipe:
+    """The packaged model: the profile ``starter``, with another length or seed where one is given."""
+    recipe = recipe_of(load_settings("starter"), name="starter", licence=LICENCE)
+    training = recipe.training
+    if minutes is not None:
+        training = replace(training, minutes=minutes, steps=None, epochs=None)
+    if seed is not None:
+        training = replace(training, seed=seed)
+    provenance = f"trained by nox -s starter on the authored starter corpus, {training.minutes or 0:g} minutes, seed {training.seed}"
+    return replace(recipe, training=training, codec=replace(recipe.codec, seed=training.seed), provenance=provenance)
 
 
 def choose_clips(clips: Sequence[Clip], minutes: float) -> list[Clip]:
@@ -105,11 +96,12 @@ def build_model(options: Options) -> None:
     recipe = starter_recipe(options.minutes, options.seed)
     data = read_data(options.data, options.work / "arrays", recipe)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    train_model(data, recipe, options.work, device=device, resume=options.resume, progress=_progress)
+    place = Place(options.work, Processes.start(device), options.resume, _progress)
+    train_model(data, recipe, place)
     target = options.out / "model"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(options.work / recipe.name, target)
-    shutil.copyfile(options.work / "run" / CURVE_FILE, options.out / CURVE_FILE)
+    shutil.copyfile(place.run(DENOISER_RUN) / CURVE_FILE, options.out / CURVE_FILE)
 
 
 def build_indexes(options: Options) -> None:
@@ -171,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="corpus written by python -m raggesture.corpus.starter")
     parser.add_argument("--out", type=Path, default=packaged_dir(PACK_NAME), help="folder of the pack")
     parser.add_argument("--work", type=Path, default=Path("work-starter"), help="folder for what is not packaged")
-    parser.add_argument("--minutes", type=float, default=39.0, help="minutes of denoiser training (default 39)")
+    parser.add_argument("--minutes", type=float, help="minutes of denoiser training (default: the profile's)")
     parser.add_argument("--events", type=int, default=320, help="held-out events per figure (default 320)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on with a training run that was killed")
@@ -188,7 +180,8 @@ def main(arguments: list[str] | None = None) -> int:
             elif stage == "index":
                 build_indexes(options)
             elif stage == "kit":
-                train_kit(options.data, "train", options.out / "evaluation.safetensors", steps=600, seed=options.seed, name="starter")
+                kit = replace(kit_of(load_settings("starter")), seed=options.seed)
+                train_kit(options.data, "train", options.out / "evaluation.safetensors", kit, name="starter")
             elif stage == "figures":
                 build_figures(options)
             elif stage == "statistics":

@@ -1,9 +1,11 @@
-"""The state of a denoiser's training in one safetensors file: weights, averages, AdamW's moments, the generator, the clock. Atomic, no pickle."""
+"""The state of a training run in one safetensors file: weights, averages, Adam's moments, the generator, the clock. Atomic, no pickle."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,45 +16,67 @@ from torch import Tensor, nn
 
 from raggesture.errors import ModelError
 from raggesture.training.ema import Ema
+from raggesture.training.optimisation import Progress
 
 SCHEMA = "raggesture.training"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_SCALER = "scaler"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Steps done and seconds spent on them."""
+@contextmanager
+def room_to_write(path: Path, kept: str) -> Iterator[None]:
+    """A disk that is full (or goes away) becomes one line that says what is left: ``kept``."""
+    try:
+        yield
+    except (OSError, SafetensorError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
+        raise ModelError(f"{path}: cannot be written ({reason}); expected room and rights to write - {kept}; make room and go on with --resume") from fault
 
-    step: int = 0
-    seconds: float = 0.0
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str], kept: str) -> None:
+    """Write a file under a temporary name, flush it to the disk, then rename: what stood there is replaced by the whole file or stays.
+
+    Raises: ModelError if it cannot be written, ending in ``kept``.
+    """
+    work = path.with_name(f".{path.name}.tmp")
+    try:
+        with room_to_write(path, kept):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file({key: value.detach().to("cpu").contiguous() for key, value in tensors.items()}, work, metadata=dict(metadata))
+            with work.open("rb") as stream:
+                os.fsync(stream.fileno())
+            work.replace(path)
+    finally:
+        work.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingState:
-    """The moving parts of a run."""
+    """The moving parts of a run. ``ema`` None: no average is kept."""
 
     module: nn.Module
-    ema: Ema
+    ema: Ema | None
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
+    scaler: torch.amp.GradScaler
 
     def save(self, path: Path, progress: Progress, setting: str) -> None:
-        """Write everything under a temporary name, then rename. ``setting`` must be equal when the run is resumed."""
+        """Write everything in one step. ``setting`` must be equal when the run is resumed. Raises: ModelError on a full disk; the last file stays."""
         tensors: dict[str, Tensor] = {"generator": self.generator.get_state()}
+        if self.scaler.is_enabled():
+            values = self.scaler.state_dict()
+            tensors[_SCALER] = torch.tensor([values["scale"], values["_growth_tracker"]], dtype=torch.float64)
         for name, value in self.module.named_parameters():
             tensors[f"model.{name}"] = value.detach()
-            tensors[f"ema.{name}"] = self.ema.weights[name]
+            if self.ema is not None:
+                tensors[f"ema.{name}"] = self.ema.weights[name]
             for moment in _MOMENTS:
                 if value in self.optimizer.state:
                     tensors[f"{moment}.{name}"] = self.optimizer.state[value][moment]
         meta = {"schema": SCHEMA, "step": str(progress.step), "seconds": repr(progress.seconds), "setting": setting}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = path.with_name(f".{path.name}.tmp")
-        try:
-            save_file({key: value.detach().to("cpu").contiguous() for key, value in tensors.items()}, work, metadata=meta)
-            work.replace(path)
-        finally:
-            work.unlink(missing_ok=True)
+        last = saved_step(path)
+        kept = "nothing was saved before" if last is None else f"the checkpoint of step {last} is still good"
+        write_tensors(tensors, path, meta, kept)
 
     def restore(self, path: Path, setting: str) -> Progress:
         """Fill the moving parts from a file. Raises ModelError if it is damaged or of another run."""
@@ -74,33 +98,41 @@ class TrainingState:
         try:
             for name, value in self.module.named_parameters():
                 value.copy_(tensors[f"model.{name}"])
-                self.ema.weights[name].copy_(tensors[f"ema.{name}"])
+                if self.ema is not None:
+                    self.ema.weights[name].copy_(tensors[f"ema.{name}"])
                 if f"{_MOMENTS[0]}.{name}" in tensors:
                     self.optimizer.state[value] = {"step": torch.tensor(float(step), device=value.device)} | {
                         moment: tensors[f"{moment}.{name}"].to(value.device) for moment in _MOMENTS
                     }
             self.generator.set_state(tensors["generator"])
+            if self.scaler.is_enabled():
+                scale, tracker = tensors[_SCALER].tolist()
+                self.scaler.load_state_dict(self.scaler.state_dict() | {"scale": scale, "_growth_tracker": int(tracker)})
         except (KeyError, RuntimeError) as fault:
             raise ModelError(f"{path}: {fault} does not fit; expected the state of this model's training - delete it and start again") from fault
 
 
+def saved_step(path: Path) -> int | None:
+    """The step of a state file, or None if there is no readable one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return int((file.metadata() or {})["step"])
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BestWeights:
-    """The averaged weights after ``step``, whose loss on the held-out corpus was the lowest."""
+    """The weights after ``step``, whose loss on the held-out corpus was the lowest."""
 
     held_out: float
     step: int
     weights: dict[str, Tensor]
 
     def save(self, path: Path, setting: str) -> None:
-        """Write under a temporary name, then rename."""
-        work = path.with_name(f".{path.name}.tmp")
+        """Write in one step. Raises: ModelError on a full disk."""
         meta = {"schema": SCHEMA, "held_out": repr(self.held_out), "step": str(self.step), "setting": setting}
-        try:
-            save_file({name: value.detach().to("cpu").contiguous() for name, value in self.weights.items()}, work, metadata=meta)
-            work.replace(path)
-        finally:
-            work.unlink(missing_ok=True)
+        write_tensors(self.weights, path, meta, "the last checkpoint is still good")
 
     @classmethod
     def load(cls, path: Path, setting: str, until: int) -> BestWeights | None:
