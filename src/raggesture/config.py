@@ -203,7 +203,7 @@ def load_settings(
         if (section, name) in chosen:
             origins |= where_from
     of_training = {key: found for section in _OF_TRAINING for key, found in _origins(tables[section], (section,), leaves).items()}
-    rest = (tables[name] for name in ("placement", "anchors", "compat", "encoders", *_OF_TRAINING))
+    rest = (tables["placement"], tables["anchors"], tables["compat"], tables["encoders"], tables["model"], tables["training"])
     return Settings(generate, *rest, options, origins, of_training, parts)
 
 

@@ -41,7 +41,7 @@ class DenoiserTable(Table):
 
 
 class VaeTable(Table):
-    """``[model.codec.vae]``: the published auto-encoder, alike for all parts."""
+    """``[model.codec.vae]``: the published auto-encoder, alike for all parts; of its two decoders the one that gives the 44 million parameters."""
 
     num_layers: Positive = 8
     num_heads: Positive = 4
@@ -49,7 +49,7 @@ class VaeTable(Table):
     dropout: Share = 0.1
     transformer_activation: Literal["gelu", "relu"] = "gelu"
     transformer_normalize_before: bool = False
-    decoder_arch: Literal["encoder_decoder", "all_encoder"] = "encoder_decoder"
+    decoder_arch: Literal["encoder_decoder", "all_encoder"] = "all_encoder"
     position_embedding: Literal["learned", "sine"] = "learned"
     vae_dist: Literal["normal", "multivariate_normal"] = "normal"
 

@@ -83,14 +83,17 @@ def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
 
 
 @contextmanager
-def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
-    """A callback ``(stage, fraction)`` that draws on stderr if a person looks at it, and does nothing else otherwise."""
+def progress_bar(*, quiet: bool = False, remaining: bool = False) -> Iterator[Progress]:
+    """A callback ``(stage, fraction)`` that draws on stderr if a person looks at it, and does nothing else otherwise. ``remaining``: also the time left."""
     if quiet or not sys.stderr.isatty():
         yield lambda stage, fraction: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    with Progress(TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bars:
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn()]
+    if remaining:
+        columns += [TextColumn("left"), TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=1.0)
         yield lambda stage, fraction: bars.update(task, description=stage, completed=fraction)

@@ -1,221 +1,194 @@
-"""``raggesture train``: codecs and denoiser, evaluation weights."""
+"""``raggesture train``: codecs, denoiser, and the weights that ``eval`` measures with. Settings come from a profile; a few options override them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from raggesture.cli import options as o
-from raggesture.cli.console import LOGGER, progress_bar, result, result_json
-from raggesture.errors import ConfigError, ModelError, UsageError, did_you_mean
+from raggesture.errors import UsageError, did_you_mean
+from raggesture.profiles import Leaf, Where, option_leaves
 
 if TYPE_CHECKING:
-    from raggesture.models.denoiser_config import DenoiserConfig
-    from raggesture.training.curves import CurvePoint
+    from raggesture.body.joints import Part
+    from raggesture.training.plan import Stage
 
-SCHEMA = 1
-EVALUATION_FILE = "evaluation.safetensors"
-DEFAULT_MINUTES = 60.0
+DEFAULT_PROFILE = "paper"
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "float32": "float32", "bfloat16": "bfloat16", "float16": "float16"}
 app = typer.Typer(no_args_is_help=True, help="Train a model on a corpus in BEAT2's layout.")
 
 Data = Annotated[Path, typer.Option("--data", metavar="CORPUS", help="A folder in BEAT2's layout.")]
-OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
+OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results and of the runs' states.")]
+Profile = Annotated[str, typer.Option("--profile", metavar="NAME|FILE", help="Settings: paper as published, starter for a computer without a GPU.")]
 Name = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the model, and of its folder in DIR.")]
+Parts = Annotated[list[str] | None, typer.Option("--part", metavar="upper|hands|face|lower", help="A part of the body; repeatable. (default: all)")]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Train so many steps ...")]
-Minutes = Annotated[float | None, typer.Option("--minutes", metavar="M", min=0.01, help="... or so many minutes. (default: 60)")]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Windows a step.")]
-LatentDim = Annotated[int, typer.Option("--latent-dim", metavar="N", min=1, help="Channels of a latent token.")]
-Setting = Annotated[list[str] | None, typer.Option("-D", metavar="KEY=VALUE", help="A setting of the denoiser (layers, width, attention ...); repeatable.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0)]
+Minutes = Annotated[float | None, typer.Option("--minutes", metavar="M", min=0.01, help="... or so many minutes ...")]
+Epochs = Annotated[float | None, typer.Option("--epochs", metavar="E", min=0.01, help="... or so many times through the corpus.")]
+Batch = Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="Windows a step, of all processes together.")]
+Precision = Annotated[str | None, typer.Option("--precision", metavar="fp32|bf16|fp16", help="Arithmetic inside the network; weights stay fp32.")]
+Compile = Annotated[bool, typer.Option("--compile", help="Compile the network (torch.compile).")]
+Validate = Annotated[int | None, typer.Option("--validate-every", metavar="N", min=1, help="FGD of samples every N steps.")]
+Kit = Annotated[Path | None, typer.Option("--kit", metavar="FILE", help="Weights that FGD is measured with. (default: DIR's, or the packaged ones)")]
+CodecOf = Annotated[Path | None, typer.Option("--codec", metavar="MODEL", help="Train on the codec of this model folder.")]
+DenoiserSetting = Annotated[list[str] | None, typer.Option("-D", metavar="KEY=VALUE", help="A setting of [model.denoiser]; repeatable.")]
+Setting = Annotated[list[str] | None, typer.Option("-T", metavar="KEY=VALUE", help="Of [training] (vae.kl=1e-5) or [model] (model.codec.latent_dim=64).")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same weights.")]
+Split = Annotated[str, typer.Option("--split", metavar="SPLIT", help="Split that is trained on; empty for the whole corpus.")]
 HeldOut = Annotated[str, typer.Option("--held-out", metavar="SPLIT", help="Split that is measured, not trained on; empty for none.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
-KitSteps = Annotated[int, typer.Option("--kit-steps", metavar="N", min=1, help="Steps of the evaluation autoencoder.")]
 Licence = Annotated[str, typer.Option("--licence", metavar="TEXT", help="Licence of the corpus, kept in the model.")]
-
-
-@app.command("all")
-def train_all(
-    data: Data,
-    out: OutFolder,
-    name: Name = "model",
-    steps: Steps = None,
-    minutes: Minutes = None,
-    batch: Batch = 64,
-    latent_dim: LatentDim = 96,
-    settings: Setting = None,
-    seed: Seed = 0,
-    held_out: HeldOut = "test",
-    licence: Licence = "",
-    kit_steps: KitSteps = 2000,
-    resume: Resume = False,
-    device: Device = "auto",
-    force: o.Force = False,
-    as_json: o.Json = False,
-    verbose: o.Verbose = False,
-    quiet: o.Quiet = False,
-) -> None:
-    """Train everything: codecs, denoiser, and the weights that 'eval' measures with."""
-    with o.command(verbose=verbose, quiet=quiet):
-        request = Request(
-            data, out, name, steps, minutes, batch, latent_dim, tuple(settings or ()), seed, held_out, licence, device, resume=resume, force=force, quiet=quiet
-        )
-        model = _denoiser(request)
-        kit = _kit(data, out, kit_steps, seed, name, force=force or resume, quiet=quiet)
-        _show([model, kit], as_json=as_json)
-
-
-@app.command("denoiser")
-def train_denoiser(
-    data: Data,
-    out: OutFolder,
-    name: Name = "model",
-    steps: Steps = None,
-    minutes: Minutes = None,
-    batch: Batch = 64,
-    latent_dim: LatentDim = 96,
-    settings: Setting = None,
-    seed: Seed = 0,
-    held_out: HeldOut = "test",
-    licence: Licence = "",
-    resume: Resume = False,
-    device: Device = "auto",
-    force: o.Force = False,
-    as_json: o.Json = False,
-    verbose: o.Verbose = False,
-    quiet: o.Quiet = False,
-) -> None:
-    """Fit the codecs (seconds) and train the denoiser on their latents: a model folder that 'generate --model' takes."""
-    with o.command(verbose=verbose, quiet=quiet):
-        request = Request(
-            data, out, name, steps, minutes, batch, latent_dim, tuple(settings or ()), seed, held_out, licence, device, resume=resume, force=force, quiet=quiet
-        )
-        _show([_denoiser(request)], as_json=as_json)
-
-
-@app.command("fgd")
-def train_fgd(
-    data: Data,
-    out: OutFolder,
-    name: Name = "evaluation",
-    kit_steps: KitSteps = 2000,
-    seed: Seed = 0,
-    force: o.Force = False,
-    as_json: o.Json = False,
-    verbose: o.Verbose = False,
-    quiet: o.Quiet = False,
-) -> None:
-    """Train the weights that 'eval' measures with: the feature autoencoder of FGD, mean joint speeds."""
-    with o.command(verbose=verbose, quiet=quiet):
-        _show([_kit(data, out, kit_steps, seed, name, force=force, quiet=quiet)], as_json=as_json)
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the runs in DIR.")]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show settings, sizes, steps and estimated memory; train and write nothing.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asked for."""
+    """What the command line asked for. ``stages``: in the order in which they are run."""
 
+    stages: tuple[Stage, ...]
+    parts: tuple[Part, ...]
     data: Path
     out: Path
+    profile: str
     name: str
-    steps: int | None
-    minutes: float | None
-    batch: int
-    latent_dim: int
-    settings: tuple[str, ...]
-    seed: int
-    held_out: str
+    leaves: Mapping[Where, Leaf]
+    kit: Path | None
+    codec: Path | None
+    split: str | None
+    held_out: str | None
     licence: str
     device: str
     resume: bool
     force: bool
+    dry_run: bool
+    as_json: bool
     quiet: bool
 
-    def __post_init__(self) -> None:
-        if self.steps is not None and self.minutes is not None:
-            raise UsageError(f"--steps {self.steps} --minutes {self.minutes}: both given; expected one of them - leave one out")
 
-    @property
-    def bound_minutes(self) -> float | None:
-        """Minutes to train, unless steps were asked for."""
-        return None if self.steps is not None else self.minutes or DEFAULT_MINUTES
+def _command(name: str, stages: tuple[Stage, ...], help_text: str) -> None:
+    """Add a command; all take the same options."""
 
+    def train(
+        data: Data,
+        out: OutFolder,
+        profile: Profile = DEFAULT_PROFILE,
+        name: Name = "model",
+        part: Parts = None,
+        steps: Steps = None,
+        minutes: Minutes = None,
+        epochs: Epochs = None,
+        batch: Batch = None,
+        precision: Precision = None,
+        compiled: Compile = False,
+        validate_every: Validate = None,
+        kit: Kit = None,
+        codec: CodecOf = None,
+        denoiser_settings: DenoiserSetting = None,
+        settings: Setting = None,
+        seed: Seed = None,
+        split: Split = "train",
+        held_out: HeldOut = "test",
+        licence: Licence = "",
+        resume: Resume = False,
+        device: Device = "auto",
+        force: o.Force = False,
+        dry_run: DryRun = False,
+        as_json: o.Json = False,
+        verbose: o.Verbose = False,
+        quiet: o.Quiet = False,
+    ) -> None:
+        with o.command(verbose=verbose, quiet=quiet):
+            given = {"batch": batch, "precision": _precision(precision), "compile": compiled or None, "seed": seed, "validate_every": validate_every}
+            leaves = _leaves(stages, _length(steps, minutes, epochs), given) | _texts(denoiser_settings or (), settings or ())
+            request = Request(
+                stages,
+                _parts(part),
+                data,
+                out,
+                profile,
+                name,
+                leaves,
+                kit,
+                codec,
+                split or None,
+                held_out or None,
+                licence,
+                device,
+                resume,
+                force,
+                dry_run,
+                as_json,
+                quiet,
+            )
+            _train(request)
 
-def _denoiser(request: Request) -> Path:
-    """Train a model; its state lies in ``out / "run"`` and survives an interrupt, the model appears when it is done."""
-    from raggesture.models.codec_config import CodecConfig
-    from raggesture.outputs import check_output_folder
-    from raggesture.training.codecs import CodecTraining
-    from raggesture.training.denoiser import DenoiserTraining
-    from raggesture.training.recipe import Recipe, read_data, train_model
-
-    check_output_folder(request.out / request.name, force=request.force or request.resume)
-    recipe = Recipe(
-        CodecTraining(CodecConfig(latent_dim=request.latent_dim), seed=request.seed),
-        _config(request.settings),
-        DenoiserTraining(steps=request.steps, minutes=request.bound_minutes, batch=request.batch, seed=request.seed),
-        name=request.name,
-        licence=request.licence,
-    )
-    device = _device(request.device)
-    with progress_bar(quiet=request.quiet) as progress:
-        arrays = read_data(request.data, request.out / "cache", recipe, request.held_out or None, progress=lambda clip: progress(clip, 0.0))
-
-        def tell(point: CurvePoint, share: float) -> None:
-            progress(f"step {point.step}, loss {point.loss:.4f}", share)
-            if not math.isnan(point.held_out):
-                LOGGER.debug("step %d: loss %.4f, held out %.4f", point.step, point.loss, point.held_out)
-
-        train_model(arrays, recipe, request.out, device=device, resume=request.resume, progress=tell)
-    return request.out / request.name
-
-
-def _config(settings: Sequence[str]) -> DenoiserConfig:
-    """The denoiser's settings; sizes of the data are filled in later."""
-    import json
-
-    from raggesture.models.denoiser_config import DenoiserConfig
-    from raggesture.profiles import option_leaves, readings
-
-    of_the_data = {"latent_dim", "text_dim", "audio_dim", "n_speakers"}
-    chosen = asdict(DenoiserConfig(latent_dim=1, text_dim=1, audio_dim=1, n_speakers=1))
-    for where, leaf in option_leaves("denoiser", "settings", "-D", settings).items():
-        if where[2] not in chosen or where[2] in of_the_data:
-            raise ConfigError(f"{leaf.address}: unknown setting; {did_you_mean(where[2], set(chosen) - of_the_data)}")
-        chosen[where[2]] = readings(leaf.value)[0]
-    try:
-        return DenoiserConfig.from_json(json.dumps(chosen))
-    except ModelError as fault:
-        raise ConfigError(f"-D: {fault}") from fault
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device {name!r}: unknown; expected auto, cpu or cuda - name one")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: torch finds no CUDA device; expected one - use --device cpu or auto")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    app.command(name, help=help_text)(train)
 
 
-def _kit(data: Path, out: Path, steps: int, seed: int, name: str, *, force: bool, quiet: bool) -> Path:
-    from raggesture.outputs import new_files
-    from raggesture.training.evaluation import train_kit
-
-    path = out / EVALUATION_FILE
-    with new_files([path], force=force) as (partial,), progress_bar(quiet=quiet) as progress:
-        train_kit(data, "train", partial, steps=steps, seed=seed, name=name, progress=progress)
-    return path
+_command("vae", ("vae",), "Train the auto-encoders of the parts (or fit them, where the profile's codec is 'conv').")
+_command("denoiser", ("denoiser",), "Train the denoiser on the latents of the codecs in DIR: a model folder that 'generate --model' takes.")
+_command("fgd", ("fgd",), "Train the weights that 'eval' measures with: the feature autoencoder of FGD, mean joint speeds.")
+_command("all", ("vae", "fgd", "denoiser"), "Train everything: auto-encoders, the weights that 'eval' measures with, denoiser.")
 
 
-def _show(paths: Sequence[Path], *, as_json: bool) -> None:
-    if as_json:
-        result_json({"schema": SCHEMA, "outputs": [str(path) for path in paths]})
+def _length(steps: int | None, minutes: float | None, epochs: float | None) -> tuple[str, str] | None:
+    """The length of the runs as the profile writes it, and the flag it came from."""
+    given = [(value, unit) for value, unit in ((steps, "steps"), (minutes, "minutes"), (epochs, "epochs")) if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' '.join(f'--{unit} {value}' for value, unit in given)}: both given; expected one of them - leave one out")
+    return (f"{given[0][0]} {given[0][1]}", f"--{given[0][1]}") if given else None
+
+
+def _precision(name: str | None) -> str | None:
+    if name is not None and name not in PRECISIONS:
+        raise UsageError(f"--precision {name!r}: unknown; {did_you_mean(name, PRECISIONS)}")
+    return None if name is None else PRECISIONS[name]
+
+
+def _parts(names: Sequence[str] | None) -> tuple[Part, ...]:
+    from raggesture.body.joints import PARTS
+
+    for name in names or ():
+        if name not in PARTS:
+            raise UsageError(f"--part {name!r}: unknown; {did_you_mean(name, PARTS)}")
+    return tuple(part for part in PARTS if not names or part in names)
+
+
+def _leaves(stages: Sequence[Stage], length: tuple[str, str] | None, given: Mapping[str, Any]) -> dict[Where, Leaf]:
+    """Options as settings of every stage; the length and batch of the evaluation weights are the profile's unless they are all that is trained."""
+    leaves: dict[Where, Leaf] = {}
+    for stage in stages:
+        alone = stage != "fgd" or stages == ("fgd",)
+        if length is not None and alone:
+            leaves[("training", stage, "length")] = Leaf(length[0], f"command line {length[1]}", length[1])
+        for key, value in given.items():
+            flag = f"--{key.replace('_', '-')}"
+            if value is None or (key == "batch" and not alone) or (key == "validate_every" and stage != "denoiser"):
+                continue
+            leaves[("training", stage, key)] = Leaf(value, f"command line {flag}", flag)
+    return leaves
+
+
+def _texts(denoiser: Sequence[str], settings: Sequence[str]) -> dict[Where, Leaf]:
+    leaves = dict(option_leaves("model", "denoiser", "-D", denoiser))
+    for where, leaf in option_leaves("training", "", "-T", settings).items():
+        keys = where[2:]
+        leaves[keys if keys[0] == "model" else ("training", *keys)] = leaf
+    return leaves
+
+
+def _train(request: Request) -> None:
+    from raggesture.cli.training import carry_out, check, show_plan
+    from raggesture.config import Overrides, load_settings
+
+    settings = load_settings(request.profile, overrides=Overrides({}, training=request.leaves))
+    if request.dry_run:
+        show_plan(request, settings)
         return
-    for path in paths:
-        result(str(path))
+    check(request)
+    carry_out(request, settings)

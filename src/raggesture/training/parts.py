@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import cast
 
 from safetensors import SafetensorError, safe_open
 from torch import nn
@@ -62,7 +61,7 @@ def has_all_parts(folder: Path) -> bool:
 
 
 def _module(codec: BodyCodec, part: Part) -> nn.Module:
-    return cast(nn.Module, codec.parts[part])
+    return codec.parts[part]
 
 
 def _setting(config: CodecConfig, part: Part) -> str:

@@ -5,7 +5,7 @@ Under ``folder``: ``codec/PART.safetensors`` (what ``train vae`` leaves), ``run/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,10 +88,21 @@ class Place:
         return self.folder / RUN_FOLDER / stage
 
 
-def read_data(root: Path, cache: Path, recipe: Recipe, held_out: str | None = "test", progress: Callable[[str], None] | None = None) -> TrainingData:
-    """Arrays of the split ``train`` and of a held-out split of a BEAT2-layout corpus, through the cache."""
-    text, audio = text_encoder(recipe.text_encoder), audio_encoder(recipe.audio_encoder)
-    train = cached_dataset(root, "train", cache, text, audio, progress=progress)
+def read_data(
+    root: Path,
+    cache: Path,
+    recipe: Recipe,
+    held_out: str | None = "test",
+    *,
+    split: str | None = "train",
+    progress: Callable[[str], None] | None = None,
+    folders: Mapping[str, Path] | None = None,
+) -> TrainingData:
+    """Arrays of a split (None: the whole corpus) and of a held-out one of a BEAT2-layout corpus, through the cache. ``folders``: encoders' weights by name."""
+    places = folders or {}
+    text = text_encoder(recipe.text_encoder, places.get(recipe.text_encoder))
+    audio = audio_encoder(recipe.audio_encoder, places.get(recipe.audio_encoder))
+    train = cached_dataset(root, split, cache, text, audio, progress=progress)
     held = None if held_out is None else cached_dataset(root, held_out, cache, text, audio, speakers=train.speakers, progress=progress)
     return TrainingData(train, held)
 
