@@ -41,6 +41,11 @@ class MiniLmEncoder:
         self._folder = folder
         self._model: Any = None
 
+    @property
+    def folder(self) -> Path:
+        """Where the weights are. Raises: ModelError if nowhere."""
+        return self._folder or wheel_file(MINILM_PACKAGE, "model", distribution=MINILM_DISTRIBUTION)
+
     def words(self, transcript: Transcript) -> NDArray[np.float32]:
         """Encode every word in the context of its utterance.
 
@@ -95,7 +100,7 @@ class MiniLmEncoder:
 
     def _loaded(self) -> Any:
         if self._model is None:
-            folder = self._folder or wheel_file(MINILM_PACKAGE, "model", distribution=MINILM_DISTRIBUTION)
+            folder = self.folder
             if not (folder / "modules.json").is_file():
                 raise ModelError(f"{folder}: no modules.json; expected a sentence-transformers model folder - give the folder of all-MiniLM-L6-v2")
             self._model = _load(folder)
