@@ -69,6 +69,7 @@ class Compat(_Table):
     posterior: Literal["mean", "sample"] = "mean"
     translation: Literal["anchored", "origin"] = "anchored"
     interpolation: Literal["spline", "linear"] = "spline"
+    guided_loop: Literal["anchored", "released"] = "anchored"
 
 
 class Encoders(_Table):

@@ -24,6 +24,7 @@ from raggesture.models.checkpoint import MANIFEST, Model, load_model
 from raggesture.models.conditions import Conditions
 from raggesture.motion import Motion, double_rate
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
+from raggesture.released_loop import WAYS, released_entries, released_injection
 from raggesture.resources import PACK_NAME, packaged_dir, sha256_of
 from raggesture.retrieval.clip_conditions import ClipConditions
 from raggesture.retrieval.index import ClipWindow, Index
@@ -37,6 +38,7 @@ from raggesture.windows import STRIDE_FRAMES, GroundTrack, join_windows, window_
 
 Progress = Callable[[str, float], None]
 Posterior = Literal["mean", "sample"]
+GuidedLoop = Literal["anchored", "released"]
 Interpolation = Literal["spline", "linear"]
 RUNNERS_UP = 3
 MAX_CHUNKS = 3
@@ -53,7 +55,7 @@ class GenerateOptions:
     The rest is how the published code does it or how we do (METHOD part III). ``conditions``: words and voice to conditions. ``posterior``: an exemplar's
     latents are the auto-encoder's ``mean``, or a ``sample`` of it (the packaged codec has no spread, it gives the same). ``translation``: a window's
     translation goes on where the last one ended (``anchored``), or is blended back to the origin (``origin``). ``interpolation``: 15 to 30 fps by a
-    ``spline``, or ``linear`` and half a frame late.
+    ``spline``, or ``linear`` and half a frame late. ``guided_loop``: ``anchored``, or ``released`` (``raggesture.released_loop``).
     """
 
     steps: int = 50
@@ -67,6 +69,7 @@ class GenerateOptions:
     posterior: Posterior = "mean"
     translation: GroundTrack = "anchored"
     interpolation: Interpolation = "spline"
+    guided_loop: GuidedLoop = "anchored"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,7 +188,7 @@ class Pipeline:
         noises = [synthesizer.noise(1, rng) for _ in window_starts(speech.duration_s)]
         levels, clean = self._levels(synthesizer, plan.placements, options, rng)
         watch.lap("invert", 0.4)
-        latents, inserted = self._sample(synthesizer, heard, plan.placements, (levels, clean), options, rates, noises, watch)
+        latents, inserted = self._sample(synthesizer, heard, plan.placements, (levels, clean), options, rates, noises, rng, watch)
         motion = _to_motion(synthesizer, latents, speech.duration_s, options)
         watch.lap("decode", 1.0)
         trace = Trace.of(
@@ -228,7 +231,8 @@ class Pipeline:
         clean = synthesizer.encode(windows, rng if options.posterior == "sample" else None)
         if options.inject in ("noised", "inpaint"):
             return synthesizer.noised(clean, synthesizer.noise(len(windows), rng)), clean
-        return synthesizer.invert(clean, synthesizer.conditions(windows)), clean
+        invert = released_entries if options.guided_loop == "released" else Synthesizer.invert
+        return invert(synthesizer, clean, synthesizer.conditions(windows)), clean
 
     def _exemplar(self, clips: ClipConditions, placement: Placement, context: int) -> ClipWindow:
         """The window that a placement takes its chunks from, with the conditions that it was recorded under."""
@@ -239,7 +243,7 @@ class Pipeline:
 
     def _sample(
         self, synthesizer: Synthesizer, heard: Sequence[Conditions], placements: Sequence[Placement], exemplars: tuple[Tensor | None, Tensor | None],
-        options: GenerateOptions, rates: tuple[float, ...], noises: Sequence[Tensor], watch: _Stopwatch,
+        options: GenerateOptions, rates: tuple[float, ...], noises: Sequence[Tensor], rng: torch.Generator, watch: _Stopwatch,
     ) -> tuple[list[Tensor], list[Inserted]]:  # fmt: skip
         """Sample window after window, each continuing the last: latents (1, T, D) of every window."""
         starts = [STRIDE_FRAMES * number for number in range(len(heard))]
@@ -250,8 +254,12 @@ class Pipeline:
             noise = noises[number]
             here = [(k, p) for k, p in enumerate(placements) if p.window == number]
             insertions = [Insertion(k, 0, p.target, p.hit.query.weight) for k, p in here]
-            injection = inject(synthesizer, options.inject, *exemplars, insertions, noise, rates)
-            x_0 = synthesizer.sample(heard[number], injection.start, injection.guide, held)
+            if options.guided_loop == "released":
+                injection = released_injection(synthesizer, options.inject, *exemplars, insertions, noise, held, rng)
+                x_0 = synthesizer.sample(heard[number], injection.start, injection.guide)
+            else:
+                injection = inject(synthesizer, options.inject, *exemplars, insertions, noise, rates)
+                x_0 = synthesizer.sample(heard[number], injection.start, injection.guide, held)
             latents.append(x_0)
             inserted += [Inserted(p, seconds_of_frame(start), s) for (_, p), s in zip(here, injection.strengths, strict=True)]
             held = synthesizer.continuation(x_0, moved=options.translation == "anchored")
@@ -264,6 +272,8 @@ def _check(options: GenerateOptions, model: Model) -> None:
         raise ConfigError(f"speaker {options.speaker!r}: the model has no such speaker; {did_you_mean(options.speaker, model.manifest.speakers)}")
     if options.inject not in get_args(Inject):
         raise ConfigError(f"inject {options.inject!r}: unknown; {did_you_mean(options.inject, get_args(Inject))}")
+    if options.guided_loop == "released" and options.inject not in WAYS:
+        raise ConfigError(f"inject {options.inject!r}: the released loop has no such way; expected one of {', '.join(WAYS)} - or guided_loop 'anchored'")
     if not 0.0 <= options.weight <= 1.0:
         raise ConfigError(f"weight: {options.weight}; expected a number in [0, 1] - correct it")
     if not 1 <= options.chunks <= MAX_CHUNKS:

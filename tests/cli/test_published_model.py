@@ -113,7 +113,7 @@ def test_longform(call: Call, place: Place, tmp_path: Path) -> None:
 
 SWITCHES = {
     "text_context": "speech", "border_words": "inside", "frame_alignment": "released", "resampling": "double", "posterior": "sample",
-    "translation": "origin", "interpolation": "linear",
+    "translation": "origin", "interpolation": "linear", "guided_loop": "released",
 }  # fmt: skip
 
 
@@ -138,6 +138,17 @@ def test_switches_are_all_of_the_table() -> None:
     from raggesture.config import Compat
 
     assert set(SWITCHES) == set(Compat.model_fields)
+
+
+def test_the_released_loop_has_no_way_that_is_ours(call: Call, place: Place, tmp_path: Path) -> None:
+    found = refused(call, place, tmp_path, "--profile", "released", "--inject", "noised")
+    assert found.code == 4 and "inject 'noised': the released loop has no such way" in found.error
+
+
+@pytest.mark.parametrize("how", ["inversion+guidance", "inversion", "inpaint", "none"])
+def test_every_way_of_the_released_loop(call: Call, place: Place, tmp_path: Path, how: str) -> None:
+    motion = made(call, place, tmp_path, "--profile", "released", "--inject", how, seconds=11.0)
+    assert motion.frames == 330 and np.isfinite(motion.rotations).all()
 
 
 def test_folders_can_be_named_in_a_profile(call: Call, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -258,6 +258,7 @@ def options_of(settings: Settings) -> GenerateOptions:
         posterior=compat.posterior,
         translation=compat.translation,
         interpolation=compat.interpolation,
+        guided_loop=compat.guided_loop,
     )
 
 
