@@ -1,7 +1,9 @@
-"""``raggesture index``: build an index from a corpus, look into one."""
+"""``raggesture index``: build an index from a corpus, extend it, thin it, check it. Searching: ``cli.index_search``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,66 +12,146 @@ import typer
 
 from raggesture.cli import options as o
 from raggesture.cli.console import LOGGER, progress_bar, result, result_json, table
-from raggesture.errors import InputError, ModelError
+from raggesture.cli.index_search import SCHEMA, index_path, search
 
 if TYPE_CHECKING:
-    from raggesture.types import Hit
+    from collections.abc import Iterator
 
-SCHEMA = 1
-app = typer.Typer(no_args_is_help=True, help="Build an index of gestures from a corpus, and look into one.")
+    from raggesture.retrieval.jobs import JobProgress, LeftOut
+    from raggesture.retrieval.summary import IndexInfo
+
+app = typer.Typer(no_args_is_help=True, help="Build an index of gestures from a corpus, keep it up to date, look into it.")
+app.command()(search)
 
 Folder = Annotated[str, typer.Argument(metavar="DIR|starter", help="Folder of the index, or 'starter' for the packaged one.")]
+Corpus = Annotated[
+    Path, typer.Argument(metavar="CORPUS", help="A folder in BEAT2's layout, or of takes: take.npz beside take.wav, with a transcript if there is one.")
+]
+Split = Annotated[
+    str | None,
+    typer.Option("--split", metavar="NAME", help="train, val, test, or all. (default: train where there is a train_test_split.csv, else all)"),
+]
+Speakers = Annotated[list[str] | None, typer.Option("--speaker", metavar="NAME", help="Only this speaker; repeatable.")]
+Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes.")]
+Strict = Annotated[bool, typer.Option("--strict", help="A clip that cannot be used is an error: nothing is built.")]
+Licence = Annotated[str, typer.Option("--licence", metavar="TEXT", help="Licence of the corpus, kept in the index.")]
+
+
+@contextmanager
+def _clip_progress(quiet: bool) -> Iterator[JobProgress]:
+    """Clips done, with the time that is left."""
+    with progress_bar(quiet=quiet, remaining=True) as show:
+        yield lambda name, done, total: show(f"{done}/{total} {name}", done / max(total, 1))
+
+
+def _warn(left_out: Sequence[LeftOut]) -> None:
+    for each in left_out:
+        LOGGER.warning("left out: %s", each.reason)
+    if left_out:
+        LOGGER.warning("%d clips left out, see above; the index is built without them", len(left_out))
 
 
 @app.command()
 def build(
-    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder in BEAT2's layout.")],
+    corpus: Corpus,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the index.")],
-    split: Annotated[str, typer.Option("--split", metavar="NAME", help="train, val, test, or all.")] = "train",
-    speakers: Annotated[list[str] | None, typer.Option("--speaker", metavar="NAME", help="Only this speaker; repeatable.")] = None,
+    split: Split = None,
+    speakers: Speakers = None,
     text_encoder: Annotated[str, typer.Option("--text-encoder", metavar="NAME", help="As the model was trained.")] = "minilm",
     audio_encoder: Annotated[str, typer.Option("--audio-encoder", metavar="NAME", help="As the model was trained.")] = "prosody",
-    licence: Annotated[str, typer.Option("--licence", metavar="TEXT", help="Licence of the corpus, kept in the index.")] = "",
+    licence: Licence = "",
+    released_grid: Annotated[
+        bool, typer.Option("--released-grid", help="Keep the events of every fifteenth window of the published sliding grid, not one window round each stroke.")
+    ] = False,
+    workers: Workers = 1,
+    strict: Strict = False,
     force: o.Force = False,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Build an index of the gestures of CORPUS. Clips that cannot be read are left out and named."""
+    """Build an index of the gestures of CORPUS. Clips that cannot be used are left out and named.
+
+    What the corpus does not say (gesture labels, discourse relations, prominence, words) is derived and marked as derived.
+    A build that was interrupted goes on where it stopped when the same command is given again.
+    """
     with o.command(verbose=verbose, quiet=quiet):
-        from raggesture.corpus.beat2 import clip_ids, complete, read_corpus
-        from raggesture.encoders.registry import audio_encoder as find_audio_encoder
-        from raggesture.encoders.registry import text_encoder as find_text_encoder
+        from raggesture.encoders import registry
         from raggesture.outputs import check_output_folder
         from raggesture.retrieval.index import Index
+        from raggesture.retrieval.update import Choice, build_corpus
 
         check_output_folder(out, force=force)
-        text, audio = find_text_encoder(text_encoder), find_audio_encoder(audio_encoder)
-        wanted, skipped = None if split == "all" else split, list[InputError]()
-        total = len(clip_ids(corpus, wanted, speakers))
-        with progress_bar(quiet=quiet) as progress:
-            clips = (complete(clip) for clip in read_corpus(corpus, wanted, speakers, errors="skip", skipped=skipped))
-            built = Index.build(
-                clips,
-                out,
-                text_encoder=text,
-                audio_encoder=audio,
-                licence=licence,
-                force=force,
-                progress=lambda done, name: progress(name, done / max(total, 1)),
-            )
-        for fault in skipped:
-            LOGGER.warning("left out: %s", fault)
-        _show_info(built.info(), as_json=as_json, left_out=[str(fault) for fault in skipped])
+        encoders = (registry.text_encoder(text_encoder), registry.audio_encoder(audio_encoder))
+        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict)
+        with _clip_progress(quiet) as progress:
+            grid = "released" if released_grid else "stroke"
+            report = build_corpus(corpus, out, encoders, choice, licence=licence, grid=grid, force=force, progress=progress)
+        _warn(report.left_out)
+        _show_info(Index.open(out).info(), as_json=as_json, more={"left_out": [asdict(each) for each in report.left_out]})
 
 
 @app.command()
-def info(folder: Folder, as_json: o.Json = False, verbose: o.Verbose = False, quiet: o.Quiet = False) -> None:
+def add(
+    folder: Folder,
+    corpus: Corpus,
+    split: Split = None,
+    speakers: Speakers = None,
+    licence: Licence = "",
+    workers: Workers = 1,
+    strict: Strict = False,
+    as_json: o.Json = False,
+    verbose: o.Verbose = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Add the clips of CORPUS to an index, with the encoders that built it. Who is reading it keeps what was opened."""
+    with o.command(verbose=verbose, quiet=quiet):
+        from raggesture.encoders import registry
+        from raggesture.retrieval.index import Index
+        from raggesture.retrieval.store import read_manifest
+        from raggesture.retrieval.update import Choice, add_corpus
+
+        path = index_path(folder)
+        manifest = read_manifest(path)
+        encoders = (registry.text_encoder(manifest.text_encoder), registry.audio_encoder(manifest.audio_encoder))
+        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict)
+        with _clip_progress(quiet) as progress:
+            report = add_corpus(path, corpus, encoders, choice, licence=licence, progress=progress)
+        _warn(report.left_out)
+        _show_info(Index.open(path).info(), as_json=as_json, more={"added": list(report.clips), "left_out": [asdict(each) for each in report.left_out]})
+
+
+@app.command()
+def remove(
+    folder: Folder,
+    clips: Annotated[list[str] | None, typer.Option("--clip", metavar="NAME", help="This clip; repeatable.")] = None,
+    speakers: Annotated[list[str] | None, typer.Option("--speaker", metavar="NAME", help="All clips of this speaker; repeatable.")] = None,
+    as_json: o.Json = False,
+    verbose: o.Verbose = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Remove clips from an index: their rows, their motion and their vectors."""
+    with o.command(verbose=verbose, quiet=quiet):
+        from raggesture.retrieval.index import Index
+        from raggesture.retrieval.update import remove_clips
+
+        path = index_path(folder)
+        gone = remove_clips(path, clips or (), speakers or ())
+        _show_info(Index.open(path).info(), as_json=as_json, more={"removed": list(gone)})
+
+
+@app.command()
+def info(
+    folder: Folder,
+    as_json: o.Json = False,
+    verbose: o.Verbose = False,
+    quiet: o.Quiet = False,
+) -> None:
     """Say what an index holds."""
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.retrieval.index import Index
 
-        _show_info(Index.open(_path(folder)).info(), as_json=as_json, left_out=None)
+        _show_info(Index.open(index_path(folder)).info(), as_json=as_json, more={})
 
 
 @app.command()
@@ -79,92 +161,51 @@ def upgrade(folder: Folder, verbose: o.Verbose = False, quiet: o.Quiet = False) 
         import json
 
         from raggesture.encoders.registry import text_encoder
-        from raggesture.retrieval.store import MANIFEST, SCHEMA
+        from raggesture.retrieval.store import MANIFEST
+        from raggesture.retrieval.store import SCHEMA as STORED
         from raggesture.retrieval.upgrade import schema_of, upgrade_index
 
-        path = _path(folder)
-        if schema_of(path) == SCHEMA:
-            result(f"{path}: schema {SCHEMA} already, nothing to do")
+        path = index_path(folder)
+        if schema_of(path) == STORED:
+            result(f"{path}: schema {STORED} already, nothing to do")
             return
         name = str(json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("text_encoder", ""))
         upgrade_index(path, text_encoder=text_encoder(name))
-        result(f"{path}: schema {SCHEMA} now")
+        result(f"{path}: schema {STORED} now")
 
 
 @app.command()
 def verify(folder: Folder, as_json: o.Json = False, verbose: o.Verbose = False, quiet: o.Quiet = False) -> None:
-    """Hold every file of an index against its checksum."""
+    """Hold every file of an index against its checksum, and every row against the arrays."""
     with o.command(verbose=verbose, quiet=quiet):
-        from raggesture.retrieval.store import check_files, read_manifest
+        from raggesture.errors import ModelError
+        from raggesture.retrieval.verify import verify_index
 
-        path = _path(folder)
-        manifest = read_manifest(path)
-        check_files(path, manifest, whole=True)
+        found = verify_index(index_path(folder))
         if as_json:
-            result_json({"schema": SCHEMA, "path": str(path), "files": {each.name: each.sha256 for each in manifest.files}, "intact": True})
-        else:
-            result(f"{path}: intact, {len(manifest.files)} files")
+            result_json({"schema": SCHEMA, **asdict(found), "intact": not found.faults})
+        elif not found.faults:
+            result(f"{found.path}: intact, {found.files} files, {found.clips} clips, {found.exemplars} exemplars")
+        if found.faults:
+            for fault in found.faults[1:]:
+                LOGGER.warning("%s", fault)
+            raise ModelError(found.faults[0])
 
 
-@app.command()
-def search(
-    folder: Folder,
-    word: Annotated[str, typer.Option("--word", metavar="WORD", help="The word the gesture goes with.")] = "",
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="beat, deictic, iconic, metaphoric, or a discourse sense; default: all four.")] = "",
-    gesture: Annotated[str, typer.Option("--gesture", metavar="NAME", help="Exactly this gesture.")] = "",
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="So many at most.")] = 10,
-    as_json: o.Json = False,
-    verbose: o.Verbose = False,
-    quiet: o.Quiet = False,
-) -> None:
-    """Search an index as a retriever does; every score is explained term by term."""
-    with o.command(verbose=verbose, quiet=quiet):
-        from raggesture.errors import UsageError
-        from raggesture.retrieval.index import Index
-        from raggesture.types import GESTURE_KINDS, Query
-
-        if not (word or kind or gesture):
-            raise UsageError("index search: nothing to search for; expected --word, --kind or --gesture - give one")
-        opened = Index.open(_path(folder))
-        kinds = (kind,) if kind else GESTURE_KINDS[:1] if gesture else GESTURE_KINDS
-        hits = [hit for each in kinds for hit in opened.search(Query(word, each, 0.0, 0.0, gesture=gesture), limit=limit)]
-        best = sorted(hits, key=lambda hit: -hit.score)[:limit]
-        if not best and kind:
-            known = ", ".join(name for name, _ in opened.info().kinds)
-            LOGGER.warning("nothing of kind %r; the index holds %s", kind, known)
-        if as_json:
-            result_json({"schema": SCHEMA, "hits": [{"exemplar": asdict(h.exemplar), "score": h.score, "terms": dict(h.terms)} for h in best]})
-        else:
-            table(("score", "word", "kind", "gesture", "clip", "stroke s", "terms"), [_row(hit) for hit in best])
-
-
-def _row(hit: Hit) -> tuple[str, ...]:
-    found = hit.exemplar
-    terms = " + ".join(f"{name} {value:.2f}" for name, value in hit.terms.items())
-    return f"{hit.score:.2f}", found.word, found.kind, found.gesture, found.clip, f"{found.stroke:.2f}", terms
-
-
-def _path(name: str) -> Path:
-    from raggesture.resources import PACK_NAME, packaged_dir
-
-    if name != PACK_NAME:
-        return Path(name)
-    path = packaged_dir(PACK_NAME, "index")
-    if not path.is_dir():
-        raise ModelError(f"{path}: not there; expected the packaged index - rebuild it (nox -s starter) or name a folder")
-    return path
-
-
-def _show_info(found: Any, *, as_json: bool, left_out: list[str] | None) -> None:
-    data = asdict(found)
+def _show_info(found: IndexInfo, *, as_json: bool, more: dict[str, Any]) -> None:
     if as_json:
-        result_json({"schema": SCHEMA, **data, **({} if left_out is None else {"left_out": left_out})})
+        result_json({"schema": SCHEMA, **asdict(found), **more})
         return
     manifest = found.manifest
-    result(f"{found.path}: {manifest.exemplars} exemplars in {manifest.clips} clips, {found.duration_s / 60:.1f} min, {found.size_bytes / 1e6:.1f} MB")
-    result(f"speakers: {', '.join(manifest.speakers)}")
+    result(f"{found.path}: {manifest.exemplars} exemplars in {manifest.clips} clips, {found.duration_s / 3600:.2f} h, {found.size_bytes / 1e6:.1f} MB")
     result(f"encoders: {manifest.text_encoder} ({manifest.text_dim}), {manifest.audio_encoder} ({manifest.audio_dim})")
     result(f"licence: {manifest.licence or 'not stated'}")
+    if manifest.grid != "stroke":
+        result("windows: every fifteenth of the published sliding grid")
+    derived = [f"{name} {100 * share:.0f} %" for name, share in found.derived if share]
+    result(f"derived by the program: {', '.join(derived) or 'nothing'}")
     table(("kind", "exemplars"), [(kind, str(count)) for kind, count in found.kinds])
     if found.gestures:
         table(("gesture", "exemplars"), [(name, str(count)) for name, count in found.gestures])
+    table(("speaker", "exemplars"), [(name, str(count)) for name, count in found.speakers])
+    table(("hand", "exemplars"), [(name, str(count)) for name, count in found.hands])

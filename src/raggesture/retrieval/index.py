@@ -7,9 +7,8 @@ stays as it was opened, whatever a writer does to its folder.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.body.joints import N_CONTACTS, N_EXPRESSIONS, N_JOINTS
-from raggesture.clock import WINDOW_FRAMES, seconds_of_frame
+from raggesture.clock import WINDOW_FRAMES
 from raggesture.errors import ModelError
-from raggesture.retrieval.arrays import MappedArrays, checksum_of
-from raggesture.retrieval.event_table import EventTable, Exemplars, read_events
-from raggesture.retrieval.facts import DERIVED, HANDS
+from raggesture.retrieval.arrays import checksum_of
+from raggesture.retrieval.event_table import EventTable, Exemplars
+from raggesture.retrieval.facts import HANDS, names_of
+from raggesture.retrieval.opened import Opened, open_files
 from raggesture.retrieval.packing import AUDIO_STEP, CONTACT_STEP, EXPRESSION_STEP, ROTATION_STEP_RAD, TRANSLATION_STEP_M, unpack_track, unpack_vectors
-from raggesture.retrieval.rows import ClipRow, RowsReader
-from raggesture.retrieval.store import EVENTS, MANIFEST, ROWS, VECTORS, IndexManifest, check_files, read_manifest, segment_number
+from raggesture.retrieval.rows import ClipRow
 from raggesture.retrieval.words import clean_word as clean_word
 from raggesture.types import Exemplar, Hit, Query
 
@@ -32,13 +31,14 @@ if TYPE_CHECKING:
     from raggesture.corpus.clip import Clip
     from raggesture.encoders.base import AudioEncoder, TextEncoder
     from raggesture.retrieval.build import Progress
+    from raggesture.retrieval.summary import IndexInfo
 
-_TRIES = 5
-"""So often a reader starts again when a writer removed the files of the manifest it had read."""
+_ROWS_AT_ONCE = 50_000
 EXACT_WORDS = 4096
 """Up to so many distinct words are compared one by one; beyond, only the nearest that hnswlib finds."""
 NEAREST_WORDS = 512
 _HNSW_SEED = 20260101
+_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,21 +75,6 @@ class ClipWindow:
     speaker: str
 
 
-@dataclass(frozen=True, slots=True)
-class IndexInfo:
-    """What ``raggesture index info`` shows. Counts are in falling order; ``derived`` is the share of exemplars per derived piece."""
-
-    path: str
-    manifest: IndexManifest
-    duration_s: float
-    size_bytes: int
-    kinds: tuple[tuple[str, int], ...]
-    gestures: tuple[tuple[str, int], ...]
-    speakers: tuple[tuple[str, int], ...]
-    hands: tuple[tuple[str, int], ...]
-    derived: tuple[tuple[str, float], ...]
-
-
 def _columns(table: EventTable, vocabulary: Sequence[str]) -> Columns:
     return Columns(
         kind=np.array(table.kinds, dtype=np.str_)[table.kind],
@@ -102,40 +87,10 @@ def _columns(table: EventTable, vocabulary: Sequence[str]) -> Columns:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Opened:
-    """The files of one generation of an index, all open: a writer may remove them now."""
-
-    manifest: IndexManifest
-    rows: RowsReader
-    events: EventTable
-    vectors: MappedArrays
-    segments: dict[int, MappedArrays]
-
-
-def _open_files(folder: Path) -> _Opened:
-    """Open every file that the manifest names; starts again where a writer swapped the manifest meanwhile."""
-    for attempt in range(_TRIES):
-        manifest = read_manifest(folder)
-        try:
-            check_files(folder, manifest)
-            return _Opened(
-                manifest,
-                RowsReader(folder / manifest.file(ROWS).name),
-                read_events(folder / manifest.file(EVENTS).name),
-                MappedArrays(folder / manifest.file(VECTORS).name),
-                {segment_number(each.role): MappedArrays(folder / each.name) for each in manifest.segments},
-            )
-        except ModelError:
-            if attempt + 1 == _TRIES or read_manifest(folder) == manifest:
-                raise
-    raise AssertionError("unreachable")
-
-
 class Index:
     """An opened index. Make one with ``Index.build``, open it with ``Index.open``; it is never changed in place."""
 
-    def __init__(self, path: Path, opened: _Opened, text_encoder: TextEncoder | None = None) -> None:
+    def __init__(self, path: Path, opened: Opened, text_encoder: TextEncoder | None = None) -> None:
         self.path = path
         self.manifest = opened.manifest
         self.events = opened.events
@@ -177,13 +132,18 @@ class Index:
         Raises:
             ModelError: no index there, or a file is missing, truncated, altered or of another schema.
         """
-        return cls(folder, _open_files(folder), text_encoder)
+        return cls(folder, open_files(folder), text_encoder)
 
     def excluding(self, clips: Collection[str]) -> Index:
         """The same index in which no exemplar of ``clips`` is found (a clip never retrieves itself). Shares all data."""
+        unwanted = [self._place[name] for name in clips if name in self._place]
+        return self.only(~np.isin(self.events.clip, unwanted))
+
+    def only(self, wanted: NDArray[np.bool_]) -> Index:
+        """The same index in which only the exemplars of a mask (N,) are found. Shares all data."""
         view = object.__new__(Index)
         view.__dict__.update(self.__dict__)
-        view.allowed = self.allowed & ~np.isin(self.columns.clip, list(clips))
+        view.allowed = self.allowed & wanted
         return view
 
     # words ------------------------------------------------------------------------------------------------------------
@@ -194,10 +154,25 @@ class Index:
         return self._vectors[self.columns.word_number]
 
     @property
+    def word_table(self) -> NDArray[np.float32]:
+        """(V, D) unit vectors of the vocabulary, zeros for an empty word."""
+        return self._vectors
+
+    @property
     def sentence_vectors(self) -> NDArray[np.float16]:
         """(S, D) unit vectors of the sentences that hold the events, memory-mapped; ``events.sentence`` says which belongs to an event."""
         vectors: NDArray[np.float16] = self._opened.vectors.get("sentences")
         return vectors
+
+    def sentence_similarities(self, text: str) -> NDArray[np.float32]:
+        """(S,) cosine between a text and each sentence, a batch at a time."""
+        encoder = self._text_encoder()
+        vector = np.asarray(encoder.sentences([text]), np.float32)[0]
+        stored = self.sentence_vectors
+        found = np.zeros(len(stored), np.float32)
+        for first in range(0, len(stored), _ROWS_AT_ONCE):
+            found[first : first + _ROWS_AT_ONCE] = stored[first : first + _ROWS_AT_ONCE].astype(np.float32) @ vector
+        return found
 
     def sentence(self, row: int) -> str:
         """The sentence that an event is part of, "" where it has none."""
@@ -209,15 +184,8 @@ class Index:
         )
         return " ".join(text for (text,) in words)
 
-    def learn_words(self, words: Iterable[str]) -> None:
-        """Encode words that the index does not hold, all at once; ``word_vector`` then has them at hand.
-
-        Raises:
-            ModelError: the encoder is not installed, or is not the one that built the index.
-        """
-        unknown = sorted({key for word in words if (key := clean_word(word)) and key not in self._asked})
-        if not unknown:
-            return
+    def _text_encoder(self) -> TextEncoder:
+        """The encoder, loaded at the first use."""
         if self._encoder is None:
             from raggesture.encoders.registry import text_encoder
 
@@ -227,7 +195,18 @@ class Index:
                 f"{self.path}: holds {self.manifest.text_dim} numbers a word ({self.manifest.text_encoder}); expected {self._encoder.dim} "
                 f"({self._encoder.name}) - build the index again with the encoder of the model"
             )
-        self._asked.update(zip(unknown, np.asarray(self._encoder.sentences(unknown), np.float32), strict=True))
+        return self._encoder
+
+    def learn_words(self, words: Iterable[str]) -> None:
+        """Encode words that the index does not hold, all at once; ``word_vector`` then has them at hand.
+
+        Raises:
+            ModelError: the encoder is not installed, or is not the one that built the index.
+        """
+        unknown = sorted({key for word in words if (key := clean_word(word)) and key not in self._asked})
+        if not unknown:
+            return
+        self._asked.update(zip(unknown, np.asarray(self._text_encoder().sentences(unknown), np.float32), strict=True))
 
     def word_vector(self, word: str) -> NDArray[np.float32]:
         """(D,) unit vector of a word, zeros for an empty one; the encoder is loaded only for a word that the index does not hold."""
@@ -294,6 +273,16 @@ class Index:
             self._clips[name] = found
         return self._clips[name]
 
+    def stored_exemplars(self) -> Iterator[Exemplar]:
+        """The exemplars as the rows in SQLite have them, to be held against the columns."""
+        statement = (
+            "SELECT c.name, c.speaker, e.word, e.kind, e.start, e.end, e.stroke, e.gesture, e.prominence, e.row, e.hand, e.derived "
+            "FROM exemplars e JOIN clips c ON c.number = e.clip WHERE e.row >= ? AND e.row < ? ORDER BY e.row"
+        )
+        for first in range(0, self.manifest.exemplars, _ROWS_AT_ONCE):
+            for *facts, hand, derived in self._opened.rows.all(statement, first, first + _ROWS_AT_ONCE):
+                yield replace(Exemplar(*facts), hand=HANDS[hand], derived=names_of(derived))
+
     def clips_of_voice(self, voice: str) -> tuple[str, ...]:
         """Names of the clips with the same recording, told by its samples (see ``product.voice_of``), not by its name."""
         return tuple(name for (name,) in self._opened.rows.all("SELECT name FROM clips WHERE voice = ? AND voice <> '' ORDER BY number", voice))
@@ -354,21 +343,6 @@ class Index:
 
     def info(self) -> IndexInfo:
         """Counts and size."""
-        table = self.events
-        return IndexInfo(
-            path=str(self.path),
-            manifest=self.manifest,
-            duration_s=seconds_of_frame(self.manifest.frames),
-            size_bytes=sum(each.bytes for each in self.manifest.files) + (self.path / MANIFEST).stat().st_size,
-            kinds=_counts(table.kind, table.kinds),
-            gestures=_counts(table.gesture, table.gestures),
-            speakers=_counts(table.speaker, table.speakers),
-            hands=_counts(table.hand.astype(np.int32), HANDS),
-            derived=tuple((name, float(np.mean((table.derived >> bit) & 1)) if len(table) else 0.0) for bit, name in enumerate(DERIVED)),
-        )
+        from raggesture.retrieval.summary import summary_of
 
-
-def _counts(column: NDArray[np.int32], names: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """How often each name occurs, the most frequent first; "" is left out."""
-    counts = np.bincount(column, minlength=len(names)).tolist()
-    return tuple(Counter({name: count for name, count in zip(names, counts, strict=True) if name and count}).most_common())
+        return summary_of(self)

@@ -1,0 +1,240 @@
+"""Building an index from a corpus on disk: clip by clip, in several processes, and on from where a killed build stopped.
+
+Each clip's product is kept in a work folder beside the target (``NAME.work``) under a key made of its files, the encoders and the
+version, so that only what is missing or changed is worked on again. A clip that cannot be used is left out and named.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+from raggesture.corpus.beat2 import MOTION_DIR, SPLIT_FILE, clip_ids, read_clip, speaker_of
+from raggesture.corpus.clip import Clip
+from raggesture.corpus.take import take_files
+from raggesture.corpus.takes import TakeFiles, find_takes, read_take
+from raggesture.encoders.base import AudioEncoder, TextEncoder
+from raggesture.errors import InputError, ModelError, RaggestureError, ServiceError, UsageError
+from raggesture.retrieval.derive import check_clip, derive
+from raggesture.retrieval.product import Product, load_product, product_of, save_product
+from raggesture.retrieval.store import SCHEMA
+
+JobProgress = Callable[[str, int, int], None]
+"""Called with what was done, how many clips are done, and how many there are."""
+_PARENT_CHECK_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A clip that is not in the index, and why (the reason names file and row)."""
+
+    clip: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A clip to work on. ``take`` for a plain folder, None for BEAT2's layout. ``target`` is where its product goes."""
+
+    root: Path
+    name: str
+    take: TakeFiles | None
+    encoders: tuple[str, str]
+    grid: str
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The clips of a corpus: ``takes`` where it is a plain folder. ``left_out``: what cannot be a clip at all."""
+
+    names: tuple[str, ...]
+    takes: tuple[TakeFiles, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def find_clips(root: Path, split: str | None, speakers: Collection[str] | None = None) -> Found:
+    """The clips of a corpus in BEAT2's layout or of a plain folder of takes, each name once.
+
+    Args:
+        split: of ``train_test_split.csv``; ``all`` for every clip; None: ``train`` where there is such a file, else every clip.
+
+    Raises:
+        InputError: neither kind of folder, or the split is unknown.
+    """
+    if not (root / MOTION_DIR).is_dir():
+        takes = tuple(take for take in find_takes(root) if speakers is None or take.speaker in speakers)
+        names = [take.name for take in takes]
+        first = {name: names.index(name) for name in dict.fromkeys(names)}
+        twice = tuple(_twice(take.name, takes[first[take.name]].motion or root) for k, take in enumerate(takes) if first[take.name] != k)
+        kept = tuple(takes[k] for k in first.values())
+        return Found(tuple(first), kept, twice)
+    wanted = ("train" if (root / SPLIT_FILE).is_file() else None) if split is None else None if split == "all" else split
+    ids = clip_ids(root, wanted, speakers)
+    left = [_twice(name, root / SPLIT_FILE) for name, count in Counter(ids).items() if count > 1]
+    if wanted is None:
+        moving, voices = set(clip_ids(root)), sorted((root / "wave16k").glob("*.wav"))
+        alone = [path for path in voices if path.stem not in moving and (speakers is None or speaker_of(path.stem) in speakers)]
+        left += [LeftOut(path.stem, f"{path}: audio without motion; expected {MOTION_DIR}/{path.stem}.npz - add it") for path in alone]
+    return Found(tuple(dict.fromkeys(ids)), (), tuple(left))
+
+
+def _twice(name: str, where: Path) -> LeftOut:
+    return LeftOut(name, f"{where}: clip {name!r} is there twice; expected every name once - the second was left out, rename it")
+
+
+def _files(root: Path, name: str, take: TakeFiles | None) -> list[Path]:
+    if take is None:
+        return [path for path in take_files(root, name).values() if path.is_file()]
+    return [path for path in (take.motion, take.audio, take.transcript) if path is not None]
+
+
+def _key(root: Path, name: str, take: TakeFiles | None, encoders: tuple[str, str], grid: str) -> str:
+    """Changes with the clip's files, the encoders, the grid and the version."""
+    digest = hashlib.sha256(repr((SCHEMA, version("raggesture"), name, encoders, grid)).encode(errors="surrogateescape"))
+    for path in _files(root, name, take):
+        facts = path.stat()
+        digest.update(repr((str(path.absolute()), facts.st_size, facts.st_mtime_ns)).encode(errors="surrogateescape"))
+    return digest.hexdigest()[:40]
+
+
+def jobs_of(root: Path, found: Found, encoders: tuple[str, str], grid: str, work: Path) -> tuple[Job, ...]:
+    """One job a clip; products go into ``work``."""
+    takes = {take.name: take for take in found.takes}
+    jobs = []
+    for name in found.names:
+        take = takes.get(name)
+        jobs.append(Job(root, name, take, encoders, grid, work / f"{_key(root, name, take, encoders, grid)}.safetensors"))
+    return tuple(jobs)
+
+
+def _read(job: Job) -> Clip:
+    try:
+        job.name.encode()
+    except UnicodeEncodeError as fault:
+        raise InputError(f"{job.root}: a file's name is not valid Unicode ({job.name!r}); expected one that is - rename it") from fault
+    clip = read_take(job.take) if job.take is not None else read_clip(job.root, job.name)
+    motion = job.take.motion if job.take is not None and job.take.motion is not None else job.root / MOTION_DIR / f"{job.name}.npz"
+    check_clip(clip, motion)
+    return derive(clip)
+
+
+def do_job(job: Job, text: TextEncoder, audio: AudioEncoder) -> LeftOut | None:
+    """Work on one clip and keep its product; what is wrong with the clip comes back as a reason.
+
+    Raises:
+        ModelError: something that every clip needs is not installed.
+    """
+    try:
+        save_product(product_of(_read(job), text, audio, grid=job.grid), job.target)
+    except ModelError:
+        raise
+    except RaggestureError as fault:
+        return LeftOut(job.name, str(fault))
+    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, OSError, RuntimeError) as fault:  # one odd clip shall not lose the build
+        return LeftOut(job.name, f"{job.root}: clip {job.name!r} cannot be used ({type(fault).__name__}: {fault}); expected a take like the others - repair it")
+    return None
+
+
+@cache
+def _encoders(names: tuple[str, str]) -> tuple[TextEncoder, AudioEncoder]:
+    from raggesture.encoders.registry import audio_encoder, text_encoder
+
+    return text_encoder(names[0]), audio_encoder(names[1])
+
+
+def _begin_worker(parent: int, threads: int) -> None:
+    """A worker ends when its parent was killed, and leaves the other workers their cores."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_CHECK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _in_worker(job: Job) -> LeftOut | None:
+    return do_job(job, *_encoders(job.encoders))
+
+
+def _outcomes(jobs: tuple[Job, ...], workers: int, encoders: tuple[TextEncoder, AudioEncoder]) -> Iterator[tuple[Job, LeftOut | None]]:
+    """Outcomes of jobs as they come."""
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield job, do_job(job, *encoders)
+        return
+    count = min(workers, len(jobs))
+    threads = max((os.cpu_count() or 1) // count, 1)
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin_worker, (os.getpid(), threads))
+    try:
+        waiting: dict[Future[LeftOut | None], Job] = {pool.submit(_in_worker, job): job for job in jobs}
+        for done in as_completed(waiting):
+            yield waiting.pop(done), done.result()
+    except BrokenProcessPool as fault:
+        raise ServiceError(
+            f"index build: a worker process was ended from outside ({fault}); expected it to finish - give the same command again, it goes on"
+        ) from fault
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def work_on(jobs: tuple[Job, ...], workers: int, encoders: tuple[TextEncoder, AudioEncoder], progress: JobProgress | None = None) -> tuple[LeftOut, ...]:
+    """Do the jobs whose product is not there yet; returns those that came to nothing, in the order of the jobs."""
+    missing = tuple(job for job in jobs if not job.target.is_file())
+    done, faults = len(jobs) - len(missing), dict[str, LeftOut]()
+    for job, fault in _outcomes(missing, workers, encoders):
+        done += 1
+        if fault is not None:
+            faults[job.name] = fault
+        if progress is not None:
+            progress(job.name, done, len(jobs))
+    return tuple(faults[job.name] for job in jobs if job.name in faults)
+
+
+def products_of(jobs: Iterable[Job]) -> Iterator[Product]:
+    """The products that are there, in the order of the jobs."""
+    for job in jobs:
+        if job.target.is_file():
+            yield load_product(job.target)
+
+
+@contextmanager
+def work_folder(target: Path) -> Iterator[Path]:
+    """The work folder of a target, for one build at a time; it is left where a fault or a kill ends the build.
+
+    Raises:
+        UsageError: another process is building the same index, or the folder cannot be made.
+    """
+    work = target.with_name(f"{target.name}.work")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        handle = os.open(work / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as fault:
+        raise UsageError(f"{work}: cannot be made ({fault.strerror}); expected a folder to work in - choose another --out") from fault
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as fault:
+            raise UsageError(f"{work}: another process is building this index; expected to be the only one - wait until it has finished") from fault
+        yield work
+        shutil.rmtree(work, ignore_errors=True)
+    finally:
+        os.close(handle)
