@@ -105,6 +105,19 @@ def test_encoders_of_one_window_are_asked_for_each() -> None:
     np.testing.assert_array_equal(audio.heard[1][:16_000], audio.heard[0][144_000:])
 
 
+def test_many_windows_of_a_voice() -> None:
+    class Batched(Slices):
+        def encode_batch(self, waves: np.ndarray) -> np.ndarray:
+            return np.stack([Slices.encode(self, wave) for wave in waves])
+
+    starts = (0, 5, 135, 300)
+    one_by_one, together, track = Slices(), Batched(), Loudness()
+    wanted = [speech(ConditionEncoder(CountingText(per_window=True), one_by_one)).audio(start) for start in starts]
+    for audio in (one_by_one, together):
+        np.testing.assert_array_equal(speech(ConditionEncoder(CountingText(per_window=True), audio)).audios(starts), np.stack(wanted))
+    assert speech(ConditionEncoder(CountingText(per_window=True), track)).audios(starts).shape == (4, 150, 1)
+
+
 @pytest.mark.parametrize(
     ("rules", "words"),
     [

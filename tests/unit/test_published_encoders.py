@@ -90,6 +90,15 @@ def test_wav2vec2_knows_its_window_and_nothing_else(wav2vec2: Wav2Vec2Encoder) -
     np.testing.assert_array_equal(first, wav2vec2.encode(wave[:160_000].copy()))
 
 
+def test_wav2vec2_windows_at_once_are_the_same(wav2vec2: Wav2Vec2Encoder) -> None:
+    waves = np.stack([hum(4000, seed) for seed in range(11)])
+    together = wav2vec2.encode_batch(waves)
+    np.testing.assert_allclose(together, np.stack([wav2vec2.encode(wave) for wave in waves]), atol=1e-5)
+    assert wav2vec2.encode_batch(waves[:0]).shape == (0, 12, AUDIO_DIM)
+    with pytest.raises(InputError, match=r"expected \(B, N\)"):
+        wav2vec2.encode_batch(waves[0])
+
+
 def test_wav2vec2_silence_is_finite(wav2vec2: Wav2Vec2Encoder) -> None:
     assert np.isfinite(wav2vec2.encode(np.zeros(160_000, np.float32))).all()
 

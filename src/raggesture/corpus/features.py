@@ -98,7 +98,7 @@ def encode_clip(
     starts = window_starts(body.frames, stride_frames)
     words, owner = _read_windows(speech, starts) if encoder.reads_windows else _read_whole(speech)
     if encoder.audio.per_window:
-        audio: NDArray[np.floating] = np.stack([speech.audio(start) for start in starts]).astype(_HALF)
+        audio: NDArray[np.floating] = speech.audios(starts).astype(_HALF)
     else:
         audio = speech.audio(0, body.frames).astype(_WHOLE)
     parts = {part: tensor[0].numpy() for part, tensor in body}

@@ -52,6 +52,15 @@ class AudioEncoder(Protocol):
 
 
 @runtime_checkable
+class BatchedAudioEncoder(Protocol):
+    """An audio encoder that takes many windows of one length at once."""
+
+    def encode_batch(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Encode mono waves (B, N) at 16 kHz, each by itself, to (B, F, dim)."""
+        ...
+
+
+@runtime_checkable
 class TextEncoder(Protocol):
     """Words and sentences to vectors."""
 

@@ -7,7 +7,7 @@ Source: METHOD part I (a) "Words and BERT", "Audio features", (f); part III "win
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.clock import WINDOW_FRAMES, sample_of_frame, seconds_of_frame
-from raggesture.encoders.base import AudioEncoder, TextEncoder, frame_aligned, frame_aligned_released
+from raggesture.encoders.base import AudioEncoder, BatchedAudioEncoder, TextEncoder, frame_aligned, frame_aligned_released
 from raggesture.errors import ModelError
 from raggesture.speech.audio import resample_there_and_back
 from raggesture.types import Transcript, Word
@@ -27,6 +27,8 @@ BorderWords = Literal["midpoint", "inside"]
 FrameAlignment = Literal["covered", "released"]
 Resampling = Literal["once", "double"]
 Wave = NDArray[np.float32]
+_AT_ONCE = 32
+"""Windows cut before they are encoded: bounds the memory of a long recording, whose windows overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,14 @@ class SpeechConditions:
         if not self.encoder.audio.per_window:
             return cut_window(self._audio_track, start_frame, frames)
         return self.encoder.audio.encode(window_wave(self._wave, start_frame, frames))
+
+    def audios(self, starts: Sequence[int], frames: int = WINDOW_FRAMES) -> NDArray[np.float32]:
+        """(W, Na, Ca) voice features of the windows from ``starts``, many at once where the encoder can."""
+        audio = self.encoder.audio
+        if audio.per_window and isinstance(audio, BatchedAudioEncoder) and starts:
+            blocks = [starts[first : first + _AT_ONCE] for first in range(0, len(starts), _AT_ONCE)]
+            return np.concatenate([audio.encode_batch(np.stack([window_wave(self._wave, start, frames) for start in block])) for block in blocks])
+        return np.stack([self.audio(start, frames) for start in starts])
 
     @cached_property
     def _wave(self) -> Wave:

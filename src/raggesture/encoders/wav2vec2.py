@@ -24,6 +24,8 @@ WAV2VEC2 = Published("wav2vec2", ("facebook/wav2vec2-base-960h",), "wav2vec2")
 _KERNELS = (10, 3, 3, 3, 3, 2, 2)
 _STRIDES = (5, 2, 2, 2, 2, 2, 2)
 _VARIANCE_FLOOR = 1e-7
+_BATCH = 8
+"""Windows at once; the first convolution alone makes 65 MB of each."""
 _UNUSED = frozenset({"masked_spec_embed"})
 """Parameter of training only; older files lack it."""
 
@@ -106,13 +108,26 @@ class Wav2Vec2Encoder:
             InputError: not one-dimensional, not finite, or shorter than one vector's reach (400 samples, 25 ms).
             ModelError: the weights are not there or not these.
         """
-        if wave.ndim != 1 or not bool(np.isfinite(wave).all()):
+        if wave.ndim != 1:
             raise InputError(f"wave: shape {wave.shape}; expected (N,) finite samples at 16 kHz - use load_audio")
-        if vectors_of_samples(len(wave), self._kernels, self._strides) < 1:
-            raise InputError(f"wave: {len(wave)} samples; expected at least 400 (25 ms), the reach of one vector of wav2vec2 - pad the window with silence")
+        vectors: NDArray[np.float32] = self.encode_batch(wave[None])[0]
+        return vectors
+
+    def encode_batch(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Encode windows (B, N) of one length, each by itself, to (B, n, dim); errors as ``encode``. Pays on a GPU."""
+        if waves.ndim != 2 or not bool(np.isfinite(waves).all()):
+            raise InputError(f"waves: shape {waves.shape}; expected (B, N) finite samples at 16 kHz - use load_audio")
+        vectors = vectors_of_samples(waves.shape[1], self._kernels, self._strides)
+        if vectors < 1:
+            raise InputError(
+                f"wave: {waves.shape[1]} samples; expected at least 400 (25 ms), the reach of one vector of wav2vec2 - pad the window with silence"
+            )
         import torch
 
-        values = torch.from_numpy(normalised(wave))[None].to(self._device)
-        with torch.inference_mode():
-            hidden = self._network(values).last_hidden_state[0]
-        return np.asarray(hidden.float().cpu().numpy(), np.float32)
+        found = np.zeros((len(waves), vectors, self.dim), np.float32)
+        for first in range(0, len(waves), _BATCH):
+            rows = np.stack([normalised(wave) for wave in waves[first : first + _BATCH]])
+            with torch.inference_mode():
+                hidden = self._network(torch.from_numpy(rows).to(self._device)).last_hidden_state
+            found[first : first + len(rows)] = hidden.float().cpu().numpy()
+        return found
