@@ -119,8 +119,10 @@ class Pipeline:
         self._text, self._audio = encoders
 
     @classmethod
-    def load(cls, model: Path | None = None, index: Path | None = None, device: str = "auto", encoder_folders: Mapping[str, Path] | None = None) -> Pipeline:
-        """Load a model folder and an index folder; None is the packaged starter.
+    def load(
+        cls, model: Path | None = None, index: Path | Index | None = None, device: str = "auto", encoder_folders: Mapping[str, Path] | None = None
+    ) -> Pipeline:
+        """Load a model folder and an index (a folder, or one that is open already); None is the packaged starter.
 
         Args:
             encoder_folders: name of an encoder -> folder of its weights, for those that are not where they are looked for anyway.
@@ -129,7 +131,6 @@ class Pipeline:
             ModelError: a folder is missing, truncated, altered, the two do not belong together, or an encoder's weights are not there.
         """
         place_of_model = model or packaged_dir(PACK_NAME, "model")
-        place_of_index = index or packaged_dir(PACK_NAME, "index")
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         if chosen == "cuda" and not torch.cuda.is_available():
             raise ConfigError("device: 'cuda', but torch finds no CUDA device; expected one - use --device cpu or auto")
@@ -139,7 +140,7 @@ class Pipeline:
         text_name, audio_name = loaded.manifest.text_encoder, loaded.manifest.audio_encoder
         encoders = (text_encoder(text_name, folders.get(text_name), chosen), audio_encoder(audio_name, folders.get(audio_name), chosen))
         ConditionEncoder(*encoders).check_widths(loaded.manifest.denoiser.text_dim, loaded.manifest.denoiser.audio_dim, str(place_of_model))
-        opened = Index.open(place_of_index, text_encoder=encoders[0])
+        opened = index if isinstance(index, Index) else Index.open(index or packaged_dir(PACK_NAME, "index"))
         for what, ours, theirs in (
             ("text encoder", text_name, opened.manifest.text_encoder),
             ("audio encoder", audio_name, opened.manifest.audio_encoder),
@@ -147,11 +148,9 @@ class Pipeline:
             ("width of audio", loaded.manifest.denoiser.audio_dim, opened.manifest.audio_dim),
         ):
             if ours != theirs:
-                raise ModelError(f"{place_of_index}: its {what} is {theirs!r}; expected {ours!r} as the model's - build the index with the model's encoders")
-        identities = (
-            Identity(loaded.manifest.name, sha256_of(place_of_model / MANIFEST)),
-            Identity(str(place_of_index.name), sha256_of(place_of_index / MANIFEST)),
-        )
+                raise ModelError(f"{opened.path}: its {what} is {theirs!r}; expected {ours!r} as the model's - build the index with the model's encoders")
+        opened.use_encoder(encoders[0])
+        identities = (Identity(loaded.manifest.name, sha256_of(place_of_model / MANIFEST)), Identity(*opened.identity))
         return cls(loaded, opened, identities, encoders)
 
     def generate(

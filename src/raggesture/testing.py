@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,10 +25,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.clock import MODEL_FPS, MOTION_FPS, SAMPLE_RATE_HZ, frames_of_seconds, sample_of_seconds
-from raggesture.plugins.checks import EXPORTERS, RETRIEVERS, SCHEDULES, PartKind, fault_of_part
+from raggesture.plugins.checks import EXPORTERS, INDEX_BACKENDS, RETRIEVERS, SCHEDULES, PartKind, fault_of_part
 from raggesture.types import GESTURE_KINDS, Cues, Query, Relation, Speech, Transcript, Word
 
-__all__ = ["ExporterContract", "GuidanceScheduleContract", "RetrieverContract", "problems_of_part", "sample_cues", "sample_index", "sample_speech"]
+__all__ = [
+    "ExporterContract",
+    "GuidanceScheduleContract",
+    "IndexBackendContract",
+    "RetrieverContract",
+    "problems_of_part",
+    "sample_cues",
+    "sample_index",
+    "sample_speech",
+]
 
 _WORDS = ("we", "climbed", "that", "huge", "mountain", "over", "there", "because", "I", "love", "big", "ideas")
 _PROMINENT = (0.3, 1.4, 0.4, 1.9, 1.5, 0.8, 1.7, 0.6, 0.5, 1.2, 1.3, 1.6)
@@ -262,7 +272,23 @@ class ExporterContract(PartContract):
                 assert paths[0].read_bytes() == paths[1].read_bytes(), "the same scene gave other bytes"
 
 
-_CONTRACTS: dict[PartKind, type[PartContract]] = {RETRIEVERS: RetrieverContract, SCHEDULES: GuidanceScheduleContract, EXPORTERS: ExporterContract}
+class IndexBackendContract(PartContract):
+    """The contract of an index backend, as far as it holds without a server; a plugin tests the rest on a server of its own."""
+
+    kind = INDEX_BACKENDS
+
+    def test_scheme_is_one(self) -> None:
+        """The scheme can stand before ``://``."""
+        scheme = self.part.scheme
+        assert re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme), f"scheme {scheme!r} cannot stand before '://'"
+
+
+_CONTRACTS: dict[PartKind, type[PartContract]] = {
+    RETRIEVERS: RetrieverContract,
+    SCHEDULES: GuidanceScheduleContract,
+    EXPORTERS: ExporterContract,
+    INDEX_BACKENDS: IndexBackendContract,
+}
 
 
 def problems_of_part(kind: PartKind, part: Any) -> tuple[str, ...]:

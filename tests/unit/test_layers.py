@@ -16,7 +16,7 @@ LAYERS = {
     "body": 1, "body.features": 2, "body.feet": 2,
     "motion": 2, "windows": 2, "speech.audio": 2, "speech.transcript": 2,
     "speech": 3, "corpus": 3, "encoders": 3, "models": 3, "diffusion": 3, "retrieval": 3, "metrics": 3, "export": 3, "trace": 3, "outputs": 3,
-    "plugins.manager": 4, "profiles": 4, "config_model": 4, "config": 4, "testing": 4,
+    "plugins.manager": 4, "plugins.locations": 4, "profiles": 4, "config_model": 4, "config": 4, "testing": 4,
     "synthesis": 5, "released_loop": 5, "pipeline": 5, "longform": 5, "training": 5,
     "cli": 6,
 }  # fmt: skip
@@ -32,7 +32,10 @@ NEVER = {
     "metrics": ("models", "diffusion", "pipeline", "synthesis", "retrieval.by_"),
     "export": ("models", "diffusion", "pipeline", "synthesis"),
 }
-LIGHT = ("errors", "clock", "types", "profiles", "config_model", "config", "plugins.hookspecs", "plugins.checks", "plugins.manager", "cli", "outputs")
+LIGHT = (
+    "errors", "clock", "types", "profiles", "config_model", "config", "plugins.hookspecs", "plugins.checks", "plugins.manager", "plugins.locations", "cli",
+    "outputs",
+)  # fmt: skip
 HEAVY = ("torch", "librosa", "transformers", "sentence_transformers", "spacy", "faster_whisper", "openai", "hnswlib", "smplx", "scipy")
 
 

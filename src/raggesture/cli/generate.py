@@ -17,6 +17,7 @@ from raggesture.errors import RaggestureError, UsageError
 if TYPE_CHECKING:
     from raggesture.config import Settings
     from raggesture.pipeline import GenerateOptions, Generation, Pipeline
+    from raggesture.retrieval.index import Index
     from raggesture.types import Speech
 
 TRACE_SUFFIX = ".trace.json"
@@ -224,6 +225,13 @@ class Worker:
             write_trace(generation.trace, partial[-1])
         return Done(job.speech, job.outputs, speech.duration_s, len(generation.trace.placements))
 
+    def _index(self) -> Path | Index | None:
+        """The packaged index (None), a folder, or an index that a plugin's backend has opened."""
+        from raggesture.plugins.locations import open_index, scheme_of
+
+        location = self._settings.generate.index
+        return open_index(location, self._settings.parts) if scheme_of(location) else _folder(location)
+
     def generation(self, speech: Speech, file: Path, progress: Progress) -> Generation:
         """The motion of one speech: the only place where the command line meets the pipeline."""
         from raggesture.pipeline import Pipeline
@@ -233,7 +241,7 @@ class Worker:
         if self._pipeline is None:
             progress("loading the model", 0.0)
             folders = self._settings.encoders.folders()
-            self._pipeline = Pipeline.load(_folder(chosen.model), _folder(chosen.index), chosen.device, folders)
+            self._pipeline = Pipeline.load(_folder(chosen.model), self._index(), chosen.device, folders)
         settings = {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()}
         return self._pipeline.generate(
             speech, options_of(self._settings), retriever=self._retriever, schedule=self._schedule, settings=settings, file=file, progress=progress

@@ -28,7 +28,8 @@ class PartKind:
 RETRIEVERS = PartKind("retriever", "raggesture_retrievers", (("queries", 2), ("rank", 2)))
 SCHEDULES = PartKind("guidance schedule", "raggesture_guidance_schedules", (("rates", 1),))
 EXPORTERS = PartKind("format", "raggesture_exporters", (("write", 2),), ("suffix",))
-KINDS = (RETRIEVERS, SCHEDULES, EXPORTERS)
+INDEX_BACKENDS = PartKind("index backend", "raggesture_index_backends", (("open", 1), ("add", 3), ("remove", 3), ("verify", 1)), ("scheme",))
+KINDS = (RETRIEVERS, SCHEDULES, EXPORTERS, INDEX_BACKENDS)
 
 
 def _fault_of_options(options: object) -> str:

@@ -7,7 +7,8 @@ strict, ``extra="forbid"``, a default for every field). Source: DESIGN section 5
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -16,8 +17,10 @@ import pluggy
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from raggesture.encoders.base import AudioEncoder, TextEncoder
     from raggesture.motion import Motion
     from raggesture.retrieval.index import Index
+    from raggesture.retrieval.product import Product
     from raggesture.types import Cues, Hit, Query, Speech
 
 GROUP = "raggesture"
@@ -74,6 +77,48 @@ class Exporter(Protocol):
         ...
 
 
+@runtime_checkable
+class IndexBackend(Protocol):
+    """Keeps indexes somewhere else than in a folder: every location that begins with ``scheme`` and ``://`` is its own."""
+
+    name: ClassVar[str]
+    scheme: ClassVar[str]
+    Options: ClassVar[type[BaseModel]]
+
+    def __init__(self, options: Any) -> None: ...
+
+    def open(self, location: str) -> Index:
+        """Open the index at ``location``."""
+        ...
+
+    def add(self, location: str, products: Iterable[Product], library: Library) -> tuple[str, ...]:
+        """Put clips in, each whole or not at all; an index that is not there is made. Returns the names of the clips put in."""
+        ...
+
+    def remove(self, location: str, clips: Collection[str], speakers: Collection[str]) -> tuple[str, ...]:
+        """Take clips out, by name or by speaker; returns their names, sorted."""
+        ...
+
+    def verify(self, location: str) -> tuple[str, ...]:
+        """Hold all that is kept against its checksums; returns a line for each fault."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What clips are put in with. ``replace``: empty the index first. ``progress``: told each clip's name.
+
+    ``grid``: as in ``raggesture.retrieval.store.IndexManifest``.
+    """
+
+    text_encoder: TextEncoder
+    audio_encoder: AudioEncoder
+    licence: str = ""
+    grid: str = "stroke"
+    replace: bool = False
+    progress: Callable[[str], None] | None = None
+
+
 class Scene(Protocol):
     """What an exporter may show: the motion, and where there is one, the voice and the trace of how it came about."""
 
@@ -114,4 +159,9 @@ class HookSpecs:
     @hookspec
     def raggesture_exporters(self) -> list[type[Exporter]]:
         """Return exporter classes."""
+        raise AssertionError("a hook specification is never called")
+
+    @hookspec
+    def raggesture_index_backends(self) -> list[type[IndexBackend]]:
+        """Return index backend classes."""
         raise AssertionError("a hook specification is never called")

@@ -23,9 +23,9 @@ import pluggy
 
 from raggesture.errors import ConfigError, did_you_mean
 from raggesture.plugins import hookspecs
-from raggesture.plugins.checks import EXPORTERS, KINDS, RETRIEVERS, SCHEDULES, PartKind, fault_of_part
+from raggesture.plugins.checks import EXPORTERS, INDEX_BACKENDS, KINDS, RETRIEVERS, SCHEDULES, PartKind, fault_of_part
 
-__all__ = ["BUILTINS", "EXPORTERS", "KINDS", "RETRIEVERS", "SCHEDULES", "Fault", "Part", "PartKind", "PluginInfo", "PluginManager"]
+__all__ = ["BUILTINS", "EXPORTERS", "INDEX_BACKENDS", "KINDS", "RETRIEVERS", "SCHEDULES", "Fault", "Part", "PartKind", "PluginInfo", "PluginManager"]
 
 ENVIRONMENT = "RAGGESTURE_PLUGINS"
 """Unset: every installed plugin. Empty: none. Otherwise a comma list of the entry-point names that may load."""
@@ -34,6 +34,7 @@ BUILTINS: Mapping[PartKind, tuple[str, ...]] = {
     RETRIEVERS: ("raggesture.retrieval.by_llm", "raggesture.retrieval.by_discourse", "raggesture.retrieval.by_gesture_type", "raggesture.retrieval.by_none"),
     SCHEDULES: ("raggesture.diffusion.schedules",),
     EXPORTERS: ("raggesture.export.npz", "raggesture.export.html"),
+    INDEX_BACKENDS: (),
 }
 """The modules of this package that end in a ``@hookimpl``, by what they bring."""
 
