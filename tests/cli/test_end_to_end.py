@@ -182,6 +182,17 @@ def test_every_schedule_gives_another_motion(quick: Callable[..., Made]) -> None
     assert len(set(motions.values())) == len(SCHEDULES)
 
 
+def test_the_published_ways_on_the_packaged_model(quick: Callable[..., Made]) -> None:
+    """Every switch of [compat] at once: the packaged model has no posterior and its encoders no windows, and it still runs."""
+    ours, released = quick("--profile", "paper"), quick("--profile", "released")
+    assert read_npz(released.npz).frames == read_npz(ours.npz).frames and released.motion != ours.motion
+    assert {key: value.value for key, value in released.trace.settings.items() if key.startswith("compat.")} == {
+        "compat.text_context": "window", "compat.border_words": "inside", "compat.frame_alignment": "released", "compat.resampling": "double",
+        "compat.posterior": "sample", "compat.translation": "origin", "compat.interpolation": "linear", "compat.guided_loop": "released",
+    }  # fmt: skip
+    assert [p.clip for p in released.trace.placements] and all(0 < p.strength < 1 for p in released.trace.placements)
+
+
 def test_a_profile_reaches_the_placement(quick: Callable[..., Made], tmp_path: Path) -> None:
     lengths = {}
     for chunks in (1, 3):
