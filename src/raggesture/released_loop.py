@@ -50,7 +50,7 @@ def released_injection(
 
     Args:
         how: one of ``WAYS``. entries: of ``released_entries``, or None where nothing is inverted; clean: (P, T, D). noise: (B, T, D).
-        generator: gives the noise of the pastes, one (B, T, D) for each step that pastes, in order. A weight above 0 counts as 1.
+        generator: gives the noise of the pastes, in the published order. A weight above 0 counts as 1.
     """
     free = noise * synthesizer.model.manifest.temperature
     known = None if held is None else torch.where(held.mask[..., None], held.latents, 0.0)
@@ -72,7 +72,8 @@ def released_injection(
             guided[:, :, _LAYOUT.tokens_of(part, slice(0, 1))] = 0.0
     steps = synthesizer.schedule.n_steps
     # The iterations act on positions that are then overwritten: whatever their number, the result is the same.
-    guide = released.ReleasedGuidance(synthesizer.schedule, guided, (0,) * steps, 0.0, _noises(synthesizer, noise, generator), first=known)
+    drawn = _noises(synthesizer, noise, generator, from_first=known is not None)
+    guide = released.ReleasedGuidance(synthesizer.schedule, guided, (0,) * steps, 0.0, drawn, first=known)
     share = (steps - 1) / steps
     return Injection(start, guide, tuple(share if k.weight > 0 else 0.0 for k in insertions))
 
@@ -81,7 +82,13 @@ def _pasting(synthesizer: Synthesizer, known: Tensor | None, noise: Tensor, gene
     return None if known is None else released.outpaint(synthesizer.schedule, known, _noises(synthesizer, noise, generator))
 
 
-def _noises(synthesizer: Synthesizer, like: Tensor, generator: torch.Generator) -> Tensor:
-    """(K, B, T, D) by spaced step, drawn from the noisiest step down as the loop would draw them."""
-    drawn = [synthesizer.noise(like.shape[0], generator) for _ in range(synthesizer.schedule.n_steps)]
+def _noises(synthesizer: Synthesizer, like: Tensor, generator: torch.Generator, *, from_first: bool = True) -> Tensor:
+    """(K, B, T, D) by spaced step, in the order in which the published loop draws: at each step the paste's noise, then one draw that it does not use.
+
+    ``from_first`` off: nothing is pasted, and nothing drawn for it, at the noisiest step. Source: METHOD "Order of random draws at inference".
+    """
+    batch, drawn = like.shape[0], list[Tensor]()
+    for step in range(synthesizer.schedule.n_steps):
+        drawn.append(synthesizer.noise(batch, generator) if step or from_first else torch.zeros_like(like))
+        synthesizer.noise(batch, generator)
     return torch.stack(drawn[::-1])

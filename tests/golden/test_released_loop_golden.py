@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ LAYOUT = LatentLayout()
 PLACED = ((slice(1, 3), slice(2, 4)), (slice(4, 7), slice(6, 9)))
 """Chunks of the exemplar and of the query, as the file's two ``startends`` say."""
 INSERTIONS = [Insertion(k, 0, target) for k, (_, target) in enumerate(PLACED)]
+SEED = 1234
 BOUND = 1e-4 if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else 2e-2
 """Under the released mask tokens 20 and 30 carry the rounding noise of -1e6 before a LayerNorm, which differs between CPU kernels."""
 
@@ -57,9 +59,10 @@ def entries(synthesizer: Synthesizer, data: dict[str, Tensor]) -> Tensor:
     return moved
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def noise_of_the_goldens(data: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(released_loop, "_noises", lambda *_: data["q_noise"][:, None])
+    """The paste's noise is the files', not a generator's."""
+    monkeypatch.setattr(released_loop, "_noises", lambda *_, **__: data["q_noise"][:, None])
 
 
 def generated(synthesizer: Synthesizer, how, entries: Tensor, data: dict[str, Tensor], query: Conditions, held: Held | None = None):
@@ -72,6 +75,7 @@ def held_of(synthesizer: Synthesizer, data: dict[str, Tensor]) -> Held:
     return synthesizer.continuation(data["prev_latent"], moved=False)
 
 
+@pytest.mark.usefixtures("noise_of_the_goldens")
 @pytest.mark.parametrize(("how", "mode"), [("none", "plain"), ("inversion", "inversion"), ("inversion+guidance", "inversion_guided")])
 def test_one_window(synthesizer: Synthesizer, entries: Tensor, data: dict[str, Tensor], query: Conditions, how, mode: str) -> None:
     injection, latents = generated(synthesizer, how, entries, data, query)
@@ -80,6 +84,7 @@ def test_one_window(synthesizer: Synthesizer, entries: Tensor, data: dict[str, T
     assert_close(latents, data[f"{mode}_latents"], tokens=KEEP, bound=BOUND)
 
 
+@pytest.mark.usefixtures("noise_of_the_goldens")
 @pytest.mark.parametrize(
     ("how", "mode"), [("none", "longform_next_plain"), ("inversion", "longform_next_inversion_only"), ("inversion+guidance", "longform_next")]
 )
@@ -89,6 +94,7 @@ def test_next_window(synthesizer: Synthesizer, entries: Tensor, data: dict[str, 
     assert_close(latents, data[f"{mode}_latents"], tokens=KEEP, bound=BOUND)
 
 
+@pytest.mark.usefixtures("noise_of_the_goldens")
 def test_outpainting(synthesizer: Synthesizer, data: dict[str, Tensor], query: Conditions) -> None:
     """What is pasted is the file's own sequence: exemplars' chunks already where they go."""
     injection = released_injection(
@@ -102,3 +108,26 @@ def test_weight_zero_is_no_injection(synthesizer: Synthesizer, entries: Tensor, 
     nothing = [Insertion(k, 0, target, weight=0.0) for k, (_, target) in enumerate(PLACED)]
     injection = released_injection(synthesizer, "inversion+guidance", entries, entries[0], nothing, data["start_randn"], None, torch.Generator())
     assert injection.guide is None and torch.equal(injection.start, data["start_randn"]) and injection.strengths == (0.0, 0.0)
+
+
+def test_the_published_seed_gives_the_published_noise_guided(synthesizer: Synthesizer, goldens: Path) -> None:
+    """1234, set right before the published loop; the batch of two is the file's, with its own exemplars already pasted."""
+    file = arrays(goldens, "guided")
+    entries, batch = file["masked_inverted"], 2
+    insertions = [Insertion(item, item, slice(0, 10)) for item in range(batch)]
+    injection = released_injection(
+        synthesizer, "inversion+guidance", entries, entries[0], insertions, file["start_noise"], None, torch.Generator().manual_seed(SEED)
+    )
+    denoised = replace(synthesizer.model, denoiser=small_denoiser(goldens))  # these arrays were computed with the mask at the true separators
+    made = Synthesizer(denoised, 50).sample(conditions(arrays(goldens, "denoiser")), file["start_noise"], injection.guide)
+    assert_close(made, file["released_seed1234_all_one_lr0.1"], tokens=KEEP)
+
+
+def test_the_published_seed_gives_the_published_noise_outpainting(synthesizer: Synthesizer, goldens: Path) -> None:
+    file = arrays(goldens, "outpaint")
+    insertions = [Insertion(item, item, slice(0, 10)) for item in range(2)]
+    generator = torch.Generator().manual_seed(SEED)
+    injection = released_injection(synthesizer, "inpaint", None, file["in_seq"], insertions, file["noise"], None, generator)
+    denoised = replace(synthesizer.model, denoiser=small_denoiser(goldens))
+    made = Synthesizer(denoised, 50).sample(conditions(arrays(goldens, "denoiser")), file["noise"], injection.guide)
+    assert_close(made, file["seeded1234_final"], tokens=KEEP)
