@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from raggesture.errors import InputError
-from raggesture.retrieval.released_words import map_prominence, parse_answer, word_similarity
+from raggesture.retrieval.released import Mark, Method, Point, Window, WindowDatabase
+from raggesture.retrieval.released_words import locate, map_prominence, parse_answer, word_similarity
 
 
 def read(goldens: Path, name: str) -> Any:
@@ -43,3 +45,79 @@ def test_prominence_of_words(goldens: Path) -> None:
         assert case["with_breakpoint"] == expected
         found = {str(k): None if each is None else list(each) for k, each in enumerate(map_prominence(case["conns"], spoken))}
         assert found == expected["result"], case["name"]
+
+
+def marks(rows: list[Any], *, discourse: bool) -> tuple[Mark, ...]:
+    if discourse:
+        return tuple(Mark(row[0], row[1], row[6], row[7]) for row in rows)
+    return tuple(Mark(row["word"], row["name"], row["start"], row["end"]) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def database(goldens: Path) -> WindowDatabase:
+    features = np.load(goldens / "retrieval" / "retrieval_text_features.npz")
+    windows = []
+    for row in read(goldens, "retrieval_windows"):
+        name = row["sample_name"]
+        if int(name.rpartition("/")[2]) % 15:
+            continue
+        spoken = tuple((str(word), value) for word, _, _, value in row["prominence"])
+        relations, labels = marks(row["discourse"], discourse=True), marks(row["gesture_labels"], discourse=False)
+        windows.append(Window(name, str(row["speaker_id"]), relations, labels, features[name.replace("/", "__")], spoken))
+    return WindowDatabase(windows)
+
+
+def points_of(record: Any, query: Any, tokens: Any) -> tuple[list[Point], dict[str, list[Any]]]:
+    """The points of a query as its method sees them, and their bounds."""
+    method, speaker = record["method"], str(query["speaker_id"])
+    spoken = [(str(word), value) for word, _, _, value in record.get("prominence", query["prominence"])]
+    if method == "llm":
+        pairs = [(each["word"], each["name"]) for each in record["parsed"]]
+        times = [time for time, _ in record["text_times"]]
+        found = [(each.name, pairs[k][1], each.places) for k, each in locate([word for word, _ in pairs], [text for _, text in record["text_times"]])]
+        asked = [(name, kind, min(times[p][0] for p in places), max(times[p][1] for p in places)) for name, kind, places in found]
+    else:
+        found_marks = marks(query["discourse"], discourse=True) if method == "discourse" else marks(query["gesture_labels"], discourse=False)
+        asked = [(mark.word, mark.kind, mark.start, mark.end) for mark in found_marks if mark.kind != "beat"]
+    known = map_prominence([word for word, *_ in asked], spoken) if spoken and asked else (None,) * len(asked)
+    points = [Point(word, kind, speaker, each and each[1], tokens) for (word, kind, *_), each in zip(asked, known, strict=True)]
+    return points, {str(k): [word.lower(), kind, start, end] for k, (word, kind, start, end) in enumerate(asked)}
+
+
+METHODS: dict[str, Method] = {"discourse": "discourse", "gesture_type": "gesture-type", "llm": "llm"}
+
+
+def test_the_database_is_the_released_one(goldens: Path, database: WindowDatabase) -> None:
+    stored = read(goldens, "retrieval_database")
+    assert list(database.names) == stored["order"]
+    for method, table, names in (("discourse", "idx_2_prominence", "idx_2_sense"), ("llm", "idx_2_gestprom", "idx_2_gesture_labels")):
+        found = database.prominences(METHODS[method])
+        for name in stored["order"]:
+            expected = [None if each is None else each[1] for each in stored[table][name].values()]
+            assert [None if np.isnan(value) else value for value in found[name]] == expected or (not expected and not stored[names][name][1:]), name
+
+
+def test_rankings_scores_and_bounds(goldens: Path, database: WindowDatabase) -> None:
+    queries, features = read(goldens, "retrieval_queries"), np.load(goldens / "retrieval" / "retrieval_query_text_features.npz")
+    checked = 0
+    for record in read(goldens, "retrieval_results"):
+        method = METHODS[record["method"].removeprefix("retrieve:")]
+        query = queries[record["query"]]
+        plain_record = {**record, "method": record["method"].removeprefix("retrieve:")}
+        points, bounds = points_of(plain_record, query, features[f"q{record['query']}"])
+        ranked = {str(k): database.rank(method, point) for k, point in enumerate(points)}
+        where = f"{record['method']} {record['query']}"
+        if "chosen" in record:
+            chosen = {k: [each.window for each in found if each.window != query["sample_name"]][:1] for k, found in ranked.items()}
+            assert chosen == record["chosen"], where
+            continue
+        assert {k: [each.window for each in found] for k, found in ranked.items()} == record["ranked"], where
+        assert bounds == record["query_bounds"], where
+        used = {k: {c.window: [c.mark.word, c.mark.kind, round(c.mark.start, 3), round(c.mark.end, 3)] for c in found} for k, found in ranked.items()}
+        assert used == record["bounds"], where
+        for point, expected in zip(points, record["scores"], strict=True):
+            assert dict(zip(database.names, database.scores(method, point).tolist(), strict=True)) == expected, where
+            checked += len(expected)
+        for found in ranked.values():
+            assert all(sum(each.terms.values()) == pytest.approx(each.score, abs=1e-12) for each in found)
+    assert checked > 3000
