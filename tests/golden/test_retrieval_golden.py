@@ -11,6 +11,7 @@ import pytest
 
 from raggesture.errors import InputError
 from raggesture.retrieval.released import Mark, Method, Point, Window, WindowDatabase
+from raggesture.retrieval.released_place import TOKENS, Pasted, place_released, token_sources
 from raggesture.retrieval.released_words import locate, map_prominence, parse_answer, word_similarity
 
 
@@ -121,3 +122,29 @@ def test_rankings_scores_and_bounds(goldens: Path, database: WindowDatabase) -> 
         for found in ranked.values():
             assert all(sum(each.terms.values()) == pytest.approx(each.score, abs=1e-12) for each in found)
     assert checked > 3000
+
+
+def test_placement(goldens: Path) -> None:
+    cases, latents = read(goldens, "placement"), np.load(goldens / "retrieval" / "placement_latents.npz")
+    assert len(cases) == 48
+    for case in cases:
+        spans = [(row[0], row[1]) for row in case["query"]], [(row[0], row[1]) for row in case["retrieved"]]
+        placed = place_released(METHODS[case["method"]], *spans)
+        where = f"case {case['case']}"
+        assert {str(each.point): list(each.source) for each in placed.pasted} == case["retr_startends"], where
+        assert {str(each.point): list(each.target) for each in placed.pasted} == case["query_startends"], where
+        assert [str(point) for point in placed.listed] == case["listed"], where
+        assert sorted(15 * chunk for each in placed.pasted for chunk in range(*each.target)) == case["raw_active_frames"], where
+        point, token = token_sources(placed.pasted).T
+        np.testing.assert_array_equal(np.where(point < 0, 0, 100 * (point + 1) + token + 1), latents[f"case{case['case']}_latents"], err_msg=where)
+        np.testing.assert_array_equal(point >= 0, latents[f"case{case['case']}_re_mask"].astype(bool), err_msg=where)
+        everywhere = token_sources(placed.pasted, range(4))[:, 0] >= 0
+        np.testing.assert_array_equal(everywhere, latents[f"case{case['case']}_latent_mask_all_parts"].astype(bool), err_msg=where)
+
+
+def test_the_token_layout(goldens: Path) -> None:
+    tokens = read(goldens, "masks_and_schedule")["tokens"]
+    whole = token_sources((Pasted(0, (0, 10), (0, 10)),), range(4))[:, 1]
+    assert [k for k in range(TOKENS) if whole[k] < 0] == tokens["sep_true"] == tokens["motion_mask_zero"]
+    for part, name in enumerate(("upper", "hands", "face", "lowertrans")):
+        assert [k for k in range(TOKENS) if token_sources((Pasted(0, (0, 10), (0, 10)),), (part,))[k, 0] == 0] == tokens[name]
