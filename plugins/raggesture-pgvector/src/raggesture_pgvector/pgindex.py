@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from raggesture.clock import MODEL_FPS, seconds_of_frame
 from raggesture.encoders.base import TextEncoder
 from raggesture.errors import ModelError, ServiceError
-from raggesture.retrieval.index import Index, IndexInfo
+from raggesture.retrieval.facts import DERIVED
+from raggesture.retrieval.index import Index
 from raggesture.retrieval.index import _columns as columns_of
 from raggesture.retrieval.packing import unpack_track, unpack_vectors
 from raggesture.retrieval.rank import Weights
 from raggesture.retrieval.rows import ClipRow
 from raggesture.retrieval.store import IndexManifest
+from raggesture.retrieval.summary import IndexInfo
 from raggesture.retrieval.words import clean_word
 from raggesture.types import Query, Transcript, Word
 from raggesture_pgvector.schema import Address, connect, statement
@@ -151,6 +153,10 @@ class PgIndex(Index):
         view.__dict__.update(self.__dict__, without=self.without | set(clips), _all=None)
         return view
 
+    def only(self, wanted: NDArray[np.bool_]) -> Index:
+        """The exemplars of a mask over the whole library."""
+        return self._whole().only(wanted)
+
     # one query ---------------------------------------------------------------------------------------------------------
 
     def narrowed(self, query: Query, weights: Weights, limit: int, exclude: Collection[str] = ()) -> Index:
@@ -244,12 +250,9 @@ class PgIndex(Index):
 
     @property
     def sentence_vectors(self) -> NDArray[np.float16]:
-        """Not kept whole on this side.
-
-        Raises:
-            ModelError: always; ask the server.
-        """
-        raise ModelError(f"{self.address.shown}: sentence vectors stay on the server; expected a query there - select from its table 'sentences'")
+        """(S, D) unit vectors of all sentences, in the order of ``events.sentence``: fetched whole, so for looking into a library, not for searching one."""
+        found = self._ask("SELECT vector FROM {lib}.sentences ORDER BY clip, position")
+        return np.array([vector.to_numpy() for (vector,) in found], np.float16).reshape(len(found), self.facts.text_dim)
 
     def sentence(self, row: int) -> str:
         """The sentence that an event is part of, "" where it has none."""
@@ -266,10 +269,12 @@ class PgIndex(Index):
             found = self._ask(f"SELECT {column}, count(*) FROM {{lib}}.exemplars WHERE {column} <> '' GROUP BY 1 ORDER BY 2 DESC, min(row)")
             return tuple((str(name), int(count)) for name, count in found)
 
-        derived = self._ask(
-            "SELECT piece, count(*)::float8 / (SELECT greatest(count(*), 1) FROM {lib}.exemplars) FROM {lib}.exemplars, "
-            "unnest(string_to_array(derived, ',')) AS piece WHERE piece <> '' GROUP BY 1 ORDER BY 1"
-        )
+        derived = dict(
+            self._ask(
+                "SELECT piece, count(*)::float8 / (SELECT greatest(count(*), 1) FROM {lib}.exemplars) FROM {lib}.exemplars, "
+                "unnest(string_to_array(derived, ',')) AS piece WHERE piece <> '' GROUP BY 1"
+            )
+        )  # type: ignore[arg-type]
         size = self._ask("SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c WHERE c.relnamespace = %s::regnamespace AND c.relkind = 'r'",
                          (self.address.library,))  # fmt: skip
         manifest = self.manifest
@@ -282,5 +287,5 @@ class PgIndex(Index):
             gestures=counts("gesture"),
             speakers=counts("speaker"),
             hands=counts("hand"),
-            derived=tuple((str(piece), float(share)) for piece, share in derived),
+            derived=tuple((piece, float(derived.get(piece, 0.0))) for piece in DERIVED),
         )

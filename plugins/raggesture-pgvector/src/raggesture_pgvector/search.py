@@ -1,7 +1,7 @@
 """Searching on the server: the rows that can be among the best for a query, by the same terms as the embedded index.
 
 The server adds up kind, word, similarity (pgvector's inner product), speaker and prominence and sends back the best few hundred rows; the shared
-ranking then scores those rows again, so that scores, terms and their order are the embedded index's to the bit.
+ranking then scores those rows again, so that scores, terms and their order are the embedded index's.
 """
 
 from __future__ import annotations

@@ -16,10 +16,17 @@ from raggesture.retrieval.facts import HANDS, bits_of
 from raggesture.types import Exemplar
 from raggesture_pgvector.schema import Address, statement
 
-_EVENTS = """
-SELECT e.row, c.name, e.speaker, e.kind, e.gesture, e.word, v.word, e."start", e."end", e.stroke, e.prominence, e.hand, e.derived, e.sentence, e."window"
-FROM {lib}.exemplars e JOIN {lib}.clips c ON c.number = e.clip JOIN {lib}.vocabulary v ON v.number = e.vocabulary
+_COLUMNS = 'e.row, c.name, e.speaker, e.kind, e.gesture, e.word, v.word, e."start", e."end", e.stroke, e.prominence, e.hand, e.derived'
+_FROM = "FROM {lib}.exemplars e JOIN {lib}.clips c ON c.number = e.clip JOIN {lib}.vocabulary v ON v.number = e.vocabulary"
+_SOME = f'SELECT {_COLUMNS}, -1, e."window" {_FROM} WHERE e.row = ANY(%s) ORDER BY e.row'
+_ALL = f"""
+SELECT {_COLUMNS}, CASE WHEN e.sentence < 0 THEN -1 ELSE e.sentence + s.before END, e."window" {_FROM}
+JOIN (SELECT number, coalesce(sum(n) OVER (ORDER BY number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::integer AS before
+      FROM (SELECT c.number, count(s.clip) AS n FROM {{lib}}.clips c LEFT JOIN {{lib}}.sentences s ON s.clip = c.number GROUP BY 1) AS counted) AS s
+  ON s.number = e.clip
+ORDER BY e.row
 """
+"""Sentences are numbered over the whole library only where all of it is read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +73,7 @@ def _numbered(texts: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]
 
 
 def _table(rows: Sequence[tuple[Any, ...]], words: Sequence[str], clips: Sequence[tuple[str, int, str]]) -> LibraryEvents:
-    """Columns from the answer to ``_EVENTS``; ``clips``: name, frames, speaker of the clips in it."""
+    """Columns from rows of ``_SOME`` or ``_ALL``; ``clips``: name, frames, speaker of the clips in it."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * 15
     ids, clip, speaker, kind, gesture, word, cleaned, start, end, stroke, prominence, hand, derived, sentence, window = columns
     place = {name: k for k, (name, _, _) in enumerate(clips)}
@@ -102,12 +109,11 @@ def _table(rows: Sequence[tuple[Any, ...]], words: Sequence[str], clips: Sequenc
 
 def read_snapshot(connection: psycopg.Connection, address: Address, text_dim: int, rows: Sequence[int] | None = None) -> Snapshot:
     """All events of a library, or those numbered ``rows``, as they are in one instant."""
-    where = "" if rows is None else "WHERE e.row = ANY(%(rows)s)"
-    values = {"rows": None if rows is None else list(rows)}
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         (version,) = connection.execute(statement("SELECT version FROM {lib}.library", address)).fetchone() or (0,)
-        events = connection.execute(statement(f"{_EVENTS} {where} ORDER BY e.row", address), values).fetchall()
+        found = connection.execute(statement(_ALL, address)) if rows is None else connection.execute(statement(_SOME, address), (list(rows),))
+        events = found.fetchall()
         clips = statement("SELECT name, frames, speaker FROM {lib}.clips WHERE %(all)s OR name = ANY(%(names)s) ORDER BY number", address)
         known = connection.execute(clips, {"all": rows is None, "names": sorted({event[1] for event in events})}).fetchall()
         said = statement("SELECT word, vector FROM {lib}.vocabulary WHERE word = ANY(%s) ORDER BY number", address)
