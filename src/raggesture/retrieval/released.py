@@ -98,7 +98,7 @@ class _Table:
     """Annotations of one sort of all windows as columns (M,), window after window."""
 
     def __init__(self, marks: Sequence[Sequence[Mark]], spoken: Sequence[Sequence[tuple[str, float]]]) -> None:
-        self.marks = [mark for each in marks for mark in each]
+        self.marks: list[Mark] = [mark for each in marks for mark in each]
         self.window = np.repeat(np.arange(len(marks)), [len(each) for each in marks])
         self.kinds = {kind: k for k, kind in enumerate(dict.fromkeys(mark.kind for mark in self.marks))}
         self.words = {word: k for k, word in enumerate(dict.fromkeys(mark.word for mark in self.marks))}
@@ -183,12 +183,13 @@ class WindowDatabase:
         for position in range(int(shared.max(initial=0))):
             some = np.flatnonzero(shared > position)
             total[some] += self._tokens[start[some] + position].astype(np.float64) @ tokens[position].astype(np.float64)
-        return total / np.maximum(shared, 1)
+        mean: NDArray[np.float64] = total / np.maximum(shared, 1)
+        return mean
 
     def _used(self, method: Method, point: Point, rows: NDArray[np.int64]) -> Mark:
         """Which annotation of a window is used, of those of the asked kind."""
         rule, table = RULES[method], self._table(method)
-        marks = [table.marks[row] for row in rows.tolist()]
+        marks: list[Mark] = [table.marks[row] for row in rows.tolist()]
         asked = plain(point.word.lower()) if method == "llm" else point.word
         same = next((mark for mark in marks if mark.word == asked), None)
         apart = np.abs(table.prominence[rows] - point.prominence) if rule.prominence and point.prominence is not None else np.full(len(rows), np.nan)

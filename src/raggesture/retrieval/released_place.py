@@ -58,11 +58,8 @@ def _source(method: Method, found: Span) -> tuple[int, int] | None:
 
 def _wanted(middle: int, length: int) -> tuple[int, int]:
     """Chunks round the middle one: an odd run lies one chunk early; moved inside the window."""
-    if length <= 2:
-        start = middle
-    else:
-        start = middle - length // 2 - (length % 2)
-    start = min(max(start, 0), WINDOW_CHUNKS - length)
+    before = 0 if length <= 2 else length // 2 + length % 2
+    start = min(max(middle - before, 0), WINDOW_CHUNKS - length)
     return start, start + length
 
 
