@@ -29,7 +29,7 @@ SMALL = DenoiserConfig(
 
 
 class FakeText:
-    name, dim = "fake-text", 4
+    name, dim, per_window = "fake-text", 4, False
 
     def words(self, transcript: Transcript) -> np.ndarray:
         return np.array([[len(word.text), 1, 0, 0] for word in transcript.words], np.float32)
@@ -39,7 +39,7 @@ class FakeText:
 
 
 class FakeAudio:
-    name, dim, rate_hz = "fake-audio", 3, 15.0
+    name, dim, rate_hz, per_window = "fake-audio", 3, 15.0, False
 
     def encode(self, wave: np.ndarray) -> np.ndarray:
         return np.ones((wave.shape[0] * 15 // 16000, 3), np.float32)

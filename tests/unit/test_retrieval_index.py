@@ -185,10 +185,11 @@ def test_a_foreign_encoder_is_refused(built: Index) -> None:
         Index.open(built.path, text_encoder=encoder).word_vector("whale")
 
 
-def test_many_words_are_searched_through_the_graph(built: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    exact = built.word_similarities("mountains")
-    monkeypatch.setattr("raggesture.retrieval.index.EXACT_WORDS", 1)
-    np.testing.assert_allclose(built.word_similarities("mountains"), exact, atol=2e-3)
+def test_the_graph_of_words_finds_what_comparing_one_by_one_finds(built: Index) -> None:
+    exact = built.vocabulary_similarities("mountains")
+    for word, cosine in built.nearest_words(built.word_vector("mountains"), k=len(built.vocabulary)):
+        assert max(cosine, 0.0) == pytest.approx(float(exact[built.word_number(word)]), abs=2e-3)
+    assert built.word_number("whalefish") == built.word_number("") == -1
 
 
 def test_excluding_a_clip_leaves_the_rest(built: Index) -> None:

@@ -16,8 +16,6 @@ from raggesture.errors import ConfigError, InputError, ModelError
 from raggesture.models.codec import BodyCodec
 from raggesture.models.codec_config import CodecConfig
 from raggesture.models.denoiser import Denoiser
-from raggesture.motion import Motion, write_npz
-from raggesture.training.cache import ARRAYS_FILE, cached_dataset, load_dataset, save_dataset
 from raggesture.training.codecs import CodecTraining, feature_scale, train_codecs
 from raggesture.training.curves import CurvePoint, append_point, drop_after, read_curve
 from raggesture.training.dataset import MotionDataset, build_dataset
@@ -80,20 +78,6 @@ def test_unknown_speaker_and_no_clips() -> None:
         build_dataset([make_clip("a", 20, 0)], FakeText(), FakeAudio(), speakers=("bob",))
     with pytest.raises(InputError, match="no clips"):
         build_dataset([], FakeText(), FakeAudio())
-
-
-def test_cache_round_trip_and_damage(dataset: MotionDataset, tmp_path: Path) -> None:
-    save_dataset(dataset, tmp_path / "d")
-    again = load_dataset(tmp_path / "d")
-    assert all(torch.equal(one, again.arrays()[name]) for name, one in dataset.arrays().items())
-    assert (again.names, again.speakers, again.text_encoder) == (dataset.names, dataset.speakers, "fake-text")
-    assert [path.name for path in tmp_path.iterdir()] == ["d"]
-    path = tmp_path / "d" / ARRAYS_FILE
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(ModelError, match="altered"):
-        load_dataset(tmp_path / "d")
-    with pytest.raises(ModelError, match="cannot be read"):
-        load_dataset(tmp_path / "nowhere")
 
 
 def test_codecs_reconstruct_and_normalise(dataset: MotionDataset) -> None:
@@ -252,53 +236,6 @@ def test_loss_by_spread(dataset: MotionDataset, codec: BodyCodec) -> None:
     loss = float(batch_loss(denoiser, batch, schedule, loss_mask(layout), root=root).detach())
     mask = loss_mask(layout)[0] > 0
     assert loss == pytest.approx(float((batch.x_0 * root)[:, mask].square().mean()), rel=1e-4)
-
-
-TEXTGRID = """File type = "ooTextFile"
-Object class = "TextGrid"
-
-xmin = 0
-xmax = 3
-tiers? <exists>
-size = 1
-item []:
-    item [1]:
-        class = "IntervalTier"
-        name = "words"
-        xmin = 0
-        xmax = 3
-        intervals: size = 1
-        intervals [1]:
-            xmin = 0
-            xmax = 3
-            text = "hello"
-"""
-
-
-def test_corpus_is_encoded_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    root, cache = tmp_path / "corpus", tmp_path / "cache"
-    for folder in ("smplxflame_30", "textgrid"):
-        (root / folder).mkdir(parents=True)
-    clip_id = "1_ann_0_1_1"
-    motion = make_clip("a", 90, 0).motion
-    write_npz(Motion(motion.rotations, motion.translation, motion.expression, 30.0), root / "smplxflame_30" / f"{clip_id}.npz")
-    (root / "textgrid" / f"{clip_id}.TextGrid").write_text(TEXTGRID)
-    seen: list[str] = []
-
-    def read() -> MotionDataset:
-        return cached_dataset(root, None, cache, FakeText(), FakeAudio(), progress=seen.append)
-
-    first = read()
-    assert "no voice" in caplog.text
-    again = read()
-    assert seen == [clip_id] and first.frames == 45
-    assert all(torch.equal(one, again.arrays()[name]) for name, one in first.arrays().items())
-    (root / "textgrid" / f"{clip_id}.TextGrid").write_text(TEXTGRID.replace("hello", "bye"))
-    assert float(read().text[0, 0]) == 3.0
-    for damaged in cache.glob("*/" + ARRAYS_FILE):
-        damaged.write_bytes(b"")
-    assert float(read().text[0, 0]) == 3.0
-    assert seen == [clip_id] * 3
 
 
 def test_blur_is_per_second_and_leaves_pauses(dataset: MotionDataset) -> None:

@@ -26,8 +26,8 @@ from raggesture.errors import InputError, ModelError
 from raggesture.outputs import new_files
 
 DIGESTS = "digests.json"
-Progress = Callable[[int, int, str], None]
-"""Called with clips done, clips in all, and the name of the clip."""
+Progress = Callable[[int, int, str, bool], None]
+"""Called with clips done, clips in all, the name of the clip, and whether it had to be computed."""
 _READ = (("smplxflame_30", ".npz"), ("wave16k", ".wav"), ("textgrid", ".TextGrid"), ("discourse_rels", "_whisper_relations.json"))
 """Files of a clip that its features depend on."""
 _PARTIAL = re.compile(r"\.(\d+)\.partial(\.|$)")
@@ -232,7 +232,7 @@ def corpus_features(
         rows += [done.row] if done.row is not None else []
         computed += done.computed
         if progress is not None:
-            progress(number + 1, len(ids), ids[number])
+            progress(number + 1, len(ids), ids[number], done.computed)
     if states != known:
         _write_states(folder, root, states)
     if not rows:

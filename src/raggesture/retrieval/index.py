@@ -20,7 +20,8 @@ from raggesture.clock import WINDOW_FRAMES
 from raggesture.errors import ModelError
 from raggesture.resources import sha256_of
 from raggesture.retrieval.arrays import checksum_of
-from raggesture.retrieval.event_table import EventTable, Exemplars
+from raggesture.retrieval.columns import columns_of
+from raggesture.retrieval.event_table import Exemplars
 from raggesture.retrieval.facts import HANDS, names_of
 from raggesture.retrieval.opened import Opened, open_files
 from raggesture.retrieval.packing import AUDIO_STEP, CONTACT_STEP, EXPRESSION_STEP, ROTATION_STEP_RAD, TRANSLATION_STEP_M, unpack_track, unpack_vectors
@@ -36,28 +37,8 @@ if TYPE_CHECKING:
     from raggesture.retrieval.rank import Weights
     from raggesture.retrieval.summary import IndexInfo
 
-_ROWS_AT_ONCE = 50_000
-EXACT_WORDS = 4096
-"""Up to so many distinct words are compared one by one; beyond, only the nearest that hnswlib finds."""
-NEAREST_WORDS = 512
 _HNSW_SEED = 20260101
 _ROWS_AT_ONCE = 50_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """The exemplars as arrays (N,), for vectorised ranking. ``prominence`` is NaN where unknown.
-
-    ``word`` is lower-cased; ``word_number`` its place in the index's vocabulary.
-    """
-
-    kind: NDArray[np.str_]
-    word: NDArray[np.str_]
-    gesture: NDArray[np.str_]
-    speaker: NDArray[np.str_]
-    clip: NDArray[np.str_]
-    prominence: NDArray[np.float64]
-    word_number: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,18 +59,6 @@ class ClipWindow:
     speaker: str
 
 
-def _columns(table: EventTable, vocabulary: Sequence[str]) -> Columns:
-    return Columns(
-        kind=np.array(table.kinds, dtype=np.str_)[table.kind],
-        word=np.array(vocabulary, dtype=np.str_)[table.word_number],
-        gesture=np.array(table.gestures, dtype=np.str_)[table.gesture],
-        speaker=np.array(table.speakers, dtype=np.str_)[table.speaker],
-        clip=np.array(table.clips, dtype=np.str_)[table.clip],
-        prominence=table.prominence,
-        word_number=table.word_number.astype(np.int64),
-    )
-
-
 class Index:
     """An opened index. Make one with ``Index.build``, open it with ``Index.open``; it is never changed in place."""
 
@@ -99,7 +68,7 @@ class Index:
         self.events = opened.events
         self.exemplars: Sequence[Exemplar] = Exemplars(opened.events)
         self.vocabulary: tuple[str, ...] = opened.rows.words()
-        self.columns = _columns(opened.events, self.vocabulary)
+        self.columns = columns_of(opened.events, self.vocabulary)
         self.allowed: NDArray[np.bool_] = np.ones(len(opened.events), bool)
         self._opened = opened
         self._place = {name: k for k, name in enumerate(opened.events.clips)}
@@ -107,6 +76,7 @@ class Index:
         self._vectors: NDArray[np.float32] = opened.vectors.get("words").astype(np.float32)
         self._encoder = text_encoder
         self._asked: dict[str, NDArray[np.float32]] = {word: self._vectors[k] for k, word in enumerate(self.vocabulary)}
+        self._word_place = {word: k for k, word in enumerate(self.vocabulary)}
         self._hnsw: Any = None
 
     @classmethod
@@ -252,16 +222,14 @@ class Index:
         numbers, distances = self._hnsw.knn_query(vector[None], k=k, num_threads=1)
         return numbers[0].astype(np.int64), (1 - distances[0]).astype(np.float32)
 
-    def word_similarities(self, word: str) -> NDArray[np.float64]:
-        """(N,) cosine in [0, 1] between ``word`` and each exemplar's word (beyond ``EXACT_WORDS``: 0 unless among the nearest)."""
-        vector = self.word_vector(word)
-        if len(self.vocabulary) <= EXACT_WORDS:
-            of_words = (self._vectors @ vector).astype(np.float64)
-        else:
-            of_words = np.zeros(len(self.vocabulary))
-            numbers, cosines = self._nearest(vector, NEAREST_WORDS)
-            of_words[numbers] = cosines
-        return np.clip(of_words, 0.0, 1.0)[self.columns.word_number]
+    def vocabulary_similarities(self, word: str) -> NDArray[np.float32]:
+        """(V,) cosine in [0, 1] between ``word`` and each word of the vocabulary, one by one; zeros for an empty word."""
+        cosines: NDArray[np.float32] = np.clip(self._vectors @ self.word_vector(word), 0.0, 1.0)
+        return cosines
+
+    def word_number(self, word: str) -> int:
+        """Place of a cleaned word in the vocabulary, -1 where it is not there or empty."""
+        return self._word_place.get(word, -1) if word else -1
 
     def search(self, query: Query, *, limit: int = 10) -> tuple[Hit, ...]:
         """Hits for ``query``, best first, by ``raggesture.retrieval.rank.by_terms`` with its default weights."""
