@@ -1,91 +1,72 @@
-"""Tiny corpora on disk, made in code: in BEAT2's layout, and as plain takes."""
+"""Small corpora in BEAT2's layout made in code, and encoders that cost nothing."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from helpers_retrieval import make_motion
-from raggesture.clock import MOTION_FPS
 from raggesture.corpus.clip import GestureLabel
-from raggesture.corpus.take import Take, take_files, write_split, write_take
-from raggesture.motion import Motion, write_npz
+from raggesture.corpus.take import Take, write_split, write_take
+from raggesture.motion import Motion
 from raggesture.types import Relation, Transcript, Word
 
-SPOKEN = "a huge mountain stood there but small birds came over"
+
+class LengthText:
+    """A word's vector is its length, its number, and ones."""
+
+    name, dim, per_window = "length", 4, False
+
+    def __init__(self, *, per_window: bool = False) -> None:
+        self.per_window = per_window
+
+    def words(self, transcript: Transcript) -> np.ndarray:
+        rows = [[len(word.text), k, 1, 1] for k, word in enumerate(transcript.words)]
+        return np.array(rows, np.float32).reshape(-1, self.dim)
+
+    def sentences(self, texts: Sequence[str]) -> np.ndarray:
+        return np.ones((len(texts), self.dim), np.float32) / 2
 
 
-def moving(seconds: float, seed: int = 0) -> Motion:
-    """30 fps: a sway of all joints, and a fast lift of the right arm each second."""
-    motion = make_motion(round(seconds * MOTION_FPS), seed)
-    rotations = np.array(motion.rotations)
-    at = np.arange(motion.frames)
-    rotations[:, 17, 2] += 0.6 * np.sin(2 * np.pi * at / MOTION_FPS)
-    return Motion(rotations, motion.translation, motion.expression, float(MOTION_FPS))
+class MeanAudio:
+    """At 15 Hz (or 3 vectors a window), the mean of the samples."""
+
+    name, dim, rate_hz, per_window = "mean", 2, 15.0, False
+
+    def __init__(self, *, per_window: bool = False) -> None:
+        self.per_window = per_window
+
+    def encode(self, wave: np.ndarray) -> np.ndarray:
+        frames = 3 if self.per_window else len(wave) * 15 // 16000
+        pieces = np.array_split(wave[: len(wave) // max(frames, 1) * frames], frames) if frames else []
+        return np.array([[piece.mean(), np.abs(piece).max()] for piece in pieces], np.float32).reshape(-1, 2)
 
 
-def humming(seconds: float, seed: int = 0) -> np.ndarray:
-    """A tone that rises and falls in loudness twice a second."""
-    at = np.arange(round(seconds * 16000)) / 16000
-    return (0.2 * np.sin(2 * np.pi * (140 + 10 * seed) * at) * (0.6 + 0.4 * np.sin(4 * np.pi * at))).astype(np.float32)
+def tiny_take(name: str, seconds: float = 14.0, seed: int = 0) -> Take:
+    """A body that sways, a voice that hums, a word every 0.8 s, two gestures and one relation."""
+    rng = np.random.default_rng(seed)
+    frames = round(seconds * 30)
+    phase = np.arange(frames)[:, None, None] * rng.uniform(0.02, 0.2, (1, 55, 3)) + rng.uniform(0, 6, (1, 55, 3))
+    translation = np.array([0.1, 0.9, 0.2]) + 0.002 * rng.normal(size=(frames, 3)).cumsum(0)
+    expression = np.zeros((frames, 100))
+    expression[:, :3] = 0.2 * np.sin(phase[:, 0])
+    motion = Motion((0.3 * np.sin(phase)).astype(np.float32), translation.astype(np.float32), expression.astype(np.float32))
+    t = np.arange(round(seconds * 16000)) / 16000
+    wave = (0.3 * np.sin(2 * np.pi * (110 + 10 * seed) * t) * (0.6 + 0.4 * np.sin(7 * t))).astype(np.float32)
+    texts = ["so", "big", "because", "we", "went", "there", "again"]
+    words = tuple(Word(texts[k % 7], round(0.3 + 0.8 * k, 3), round(0.3 + 0.8 * k + 0.5, 3)) for k in range(int((seconds - 1) / 0.8)))
+    relation = Relation("because", "Contingency.Cause", words[0].start, words[4].end, words[2].start, words[2].end, "so big", "we went")
+    labels = (GestureLabel("big", "iconic", "big", 1.0, 2.0, 1.4, 1.6, 1.1, 1.9), GestureLabel("there", "deictic", "there", 4.0, 5.0, 4.5, 4.6, 4.2, 4.9))
+    return Take(name, motion, wave, Transcript(words), (relation,), labels, tuple(0.1 * (k % 5) for k in range(len(words))))
 
 
-def spoken(text: str = SPOKEN) -> Transcript:
-    """One word a second."""
-    return Transcript(tuple(Word(word, k + 0.2, k + 0.8, "." if k % 5 == 4 else "") for k, word in enumerate(text.split())))
+NAMES = ("2_scott_0_1_1", "3_lu_0_1_1", "2_scott_0_2_2", "3_lu_0_2_2")
 
 
-def make_take(name: str, seed: int = 0, text: str = SPOKEN) -> Take:
-    """Ten words, four labels with strokes, one relation."""
-    transcript = spoken(text)
-    words = {word.text: word for word in transcript.words}
-    labels = tuple(
-        GestureLabel(word, kind, gesture, words[word].start, words[word].end, words[word].start + 0.3, words[word].end, words[word].start, words[word].end)
-        for word, kind, gesture in (("huge", "iconic", "big"), ("there", "deictic", "there"), ("small", "iconic", "small"), ("came", "beat", "beat_on"))
-        if word in words
-    )
-    but = words.get("but")
-    relations = () if but is None else (Relation("but", "Comparison.Contrast", but.start - 1, but.end + 1, but.start, but.end),)
-    seconds = len(transcript.words) + 0.5
-    return Take(name, moving(seconds, seed), humming(seconds, seed), transcript, relations, labels, tuple(0.5 + 0.1 * k for k in range(len(transcript.words))))
-
-
-def make_corpus(root: Path, names: tuple[str, ...] = ("1_ann_0_1_1", "1_ann_0_2_2", "2_bob_0_1_1"), split: str | None = "train") -> Path:
-    """A corpus in BEAT2's layout."""
+def tiny_corpus(root: Path, names: Sequence[str] = NAMES, seconds: float = 14.0) -> Path:
+    """Write takes, all for training but the last."""
     for seed, name in enumerate(names):
-        write_take(root, make_take(name, seed))
-    if split is not None:
-        write_split(root, [(name, split) for name in names])
+        write_take(root, tiny_take(name, seconds + seed, seed))
+    write_split(root, [(name, "train" if name != names[-1] or len(names) == 1 else "test") for name in names])
     return root
-
-
-def without(root: Path, name: str, *kinds: str) -> None:
-    """Take pieces of a clip away: motion, wave, words, labels, discourse, prominence, strokes."""
-    for kind in kinds:
-        take_files(root, name)[kind].unlink()
-
-
-def make_plain(root: Path, name: str = "hello", seed: int = 0, transcript: bool = True) -> Path:
-    """``name.npz`` and ``name.wav``, with the words beside them as plain JSON."""
-    root.mkdir(parents=True, exist_ok=True)
-    take = make_take(name, seed)
-    write_npz(take.motion, root / f"{name}.npz")
-    soundfile.write(root / f"{name}.wav", take.wave, 16000)
-    if transcript:
-        words = ", ".join(f'{{"word": "{w.text}", "start": {w.start}, "end": {w.end}}}' for w in take.transcript.words)
-        (root / f"{name}.json").write_text(f'{{"words": [{words}]}}', encoding="utf-8")
-    return root
-
-
-def with_poses(path: Path, poses: np.ndarray, fps: int = 30) -> None:
-    """Write an npz with any poses array."""
-    frames = len(poses)
-    np.savez(path, poses=poses, trans=np.zeros((frames, 3)), expressions=np.zeros((frames, 100)), betas=np.zeros(300), mocap_frame_rate=np.array(fps))
-
-
-def at_rate(take: Take, fps: float) -> Take:
-    """The take with another frame rate written in its motion."""
-    return replace(take, motion=Motion(take.motion.rotations, take.motion.translation, take.motion.expression, fps))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from helpers_corpus import make_corpus, make_plain, without
+from helpers_library import make_corpus, make_plain, without
 
 Call = Callable[..., Any]
 

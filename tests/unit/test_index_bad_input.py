@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers_corpus import at_rate, humming, make_corpus, make_plain, make_take, moving, with_poses, without
+from helpers_library import at_rate, humming, make_corpus, make_plain, make_take, moving, with_poses, without
 from helpers_retrieval import ToyAudio, ToyText
 from raggesture.corpus.take import take_files, write_split, write_take
 from raggesture.errors import InputError

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers_corpus import make_corpus, make_plain, without
+from helpers_library import make_corpus, make_plain, without
 from helpers_retrieval import ToyAudio, ToyText
 from raggesture.errors import InputError, ModelError, UsageError
 from raggesture.retrieval.index import Index
