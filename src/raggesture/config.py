@@ -36,6 +36,7 @@ class Generate(_Table):
     """``[generate]``: what is done with a speech."""
 
     retriever: str = "llm"
+    retriever_fallback: Literal["labeller", "none", "fail"] = "labeller"
     guidance: str = "hold"
     inject: Inject = "inversion+guidance"
     weight: Annotated[float, Field(ge=0, le=1)] = 1.0

@@ -27,6 +27,7 @@ from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
 from raggesture.released_loop import WAYS, released_entries, released_injection
 from raggesture.resources import PACK_NAME, packaged_dir, sha256_of
 from raggesture.retrieval.clip_conditions import ClipConditions
+from raggesture.retrieval.fallback import Fallback, ask
 from raggesture.retrieval.index import ClipWindow, Index
 from raggesture.retrieval.place import place
 from raggesture.retrieval.rank import best
@@ -56,6 +57,8 @@ class GenerateOptions:
     latents are the auto-encoder's ``mean``, or a ``sample`` of it (the packaged codec has no spread, it gives the same). ``translation``: a window's
     translation goes on where the last one ended (``anchored``), or is blended back to the origin (``origin``). ``interpolation``: 15 to 30 fps by a
     ``spline``, or ``linear`` and half a frame late. ``guided_loop``: ``anchored``, or ``released`` (``raggesture.released_loop``).
+
+    ``retriever_fallback``: what to do if the retriever's service does not answer (``raggesture.retrieval.fallback``).
     """
 
     steps: int = 50
@@ -70,6 +73,7 @@ class GenerateOptions:
     translation: GroundTrack = "anchored"
     interpolation: Interpolation = "spline"
     guided_loop: GuidedLoop = "anchored"
+    retriever_fallback: Fallback = "labeller"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +95,7 @@ class _Plan:
     runners_up: Mapping[Query, Sequence[Hit]]
     placements: tuple[Placement, ...]
     drops: tuple[Drop, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -172,6 +177,7 @@ class Pipeline:
 
         Raises:
             ConfigError: an unknown speaker, a number of steps or of chunks that cannot be, a schedule that breaks its contract.
+            ServiceError: the retriever's service does not answer, and ``retriever_fallback`` is ``fail``.
         """
         watch = _Stopwatch(progress)
         _check(options, self.model)
@@ -193,7 +199,7 @@ class Pipeline:
         trace = Trace.of(
             speech=speech, file=file, cues=cues, queries=plan.queries, hits=[hit for hit in plan.hits if hit], runners_up=plan.runners_up,
             placements=inserted, drops=plan.drops, settings=settings, seed=options.seed, model=self._identities[0], index=self._identities[1],
-            timings_s=watch.laps,
+            timings_s=watch.laps, notes=plan.notes,
         )  # fmt: skip
         return Generation(speech.name, motion, speech, trace)
 
@@ -206,9 +212,11 @@ class Pipeline:
         return tuple(_conditions(heard.window(start), speaker, device) for start in window_starts(speech.duration_s))
 
     def _plan(self, speech: Speech, cues: Cues, options: GenerateOptions, retriever: Retriever) -> _Plan:
-        asked = tuple(replace(q, weight=q.weight * options.weight, speaker=q.speaker or options.speaker) for q in retriever.queries(speech, cues))
+        answer = ask(retriever, speech, cues, options.retriever_fallback)
+        asked = tuple(replace(q, weight=q.weight * options.weight, speaker=q.speaker or options.speaker) for q in answer.queries)
+        notes = (answer.note,) if answer.note else ()
         if self.index is None or not asked:
-            return _Plan(asked, (None,) * len(asked), {}, (), tuple(Drop(q, "there is no index") for q in asked))
+            return _Plan(asked, (None,) * len(asked), {}, (), tuple(Drop(q, "there is no index") for q in asked), notes)
         self.index.learn_words([query.word for query in asked])
         ranked = [tuple(retriever.rank(query, self.index)) for query in asked]
         hits = tuple(best(found, self.index) for found in ranked)
@@ -216,7 +224,7 @@ class Pipeline:
         placements, drops = place(
             asked, hits, duration_s=speech.duration_s, starts=window_starts(speech.duration_s), clip_frames=self.index.clip_frames, chunks=options.chunks
         )
-        return _Plan(asked, hits, others, placements, drops)
+        return _Plan(asked, hits, others, placements, drops, notes)
 
     def _levels(
         self, synthesizer: Synthesizer, placements: Sequence[Placement], options: GenerateOptions, rng: torch.Generator

@@ -161,6 +161,8 @@ class Trace:
     index: Identity | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What was done otherwise than asked, and why (a service that did not answer)."""
     schema: int = SCHEMA
 
     @classmethod
@@ -181,6 +183,7 @@ class Trace:
         index: Identity | None = None,
         timings_s: Mapping[str, float] | None = None,
         versions: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
     ) -> Trace:
         """Build a trace from the program's types. Queries met only in hits, placements or drops are added to ``queries``."""
         every = _union(queries, (h.query for h in hits), (p.placement.hit.query for p in placements), (d.query for d in drops))
@@ -200,6 +203,7 @@ class Trace:
             index=index,
             timings_s={name: round(seconds, 4) for name, seconds in (timings_s or {}).items()},
             versions=dict(versions or found_versions()),
+            notes=tuple(notes),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 

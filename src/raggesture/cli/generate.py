@@ -72,6 +72,7 @@ def generate(
     index: o.IndexPath = None,
     retriever: o.Retriever = None,
     retriever_options: o.RetrieverOption = None,
+    retriever_fallback: o.RetrieverFallback = None,
     guidance: o.Guidance = None,
     guidance_options: o.GuidanceOption = None,
     inject: o.Inject = None,
@@ -88,7 +89,7 @@ def generate(
     quiet: o.Quiet = False,
 ) -> None:
     """Make a body gesture to recordings: SPEECH.npz (SMPL-X, 30 fps), SPEECH.html (a page that plays it) and SPEECH.trace.json."""
-    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device)
+    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
         run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet))
@@ -106,11 +107,12 @@ def flags(
     seed: int | None,
     speaker: str | None,
     device: str | None,
+    retriever_fallback: str | None = None,
 ) -> dict[str, tuple[Any, str]]:
     """Keys of ``[generate]`` -> (value, the flag it came by)."""
     values: dict[str, Any] = {"model": model, "index": index, "retriever": retriever, "guidance": guidance, "inject": inject}
-    values |= {"weight": weight, "steps": steps, "seed": seed, "speaker": speaker, "device": device}
-    return {"formats": (formats, "--format")} | {key: (value, f"--{key}") for key, value in values.items()}
+    values |= {"weight": weight, "steps": steps, "seed": seed, "speaker": speaker, "device": device, "retriever_fallback": retriever_fallback}
+    return {"formats": (formats, "--format")} | {key: (value, f"--{key.replace('_', '-')}") for key, value in values.items()}
 
 
 def settings_of(profile: str | None, given: Mapping[str, tuple[Any, str]], retriever_options: Sequence[str], guidance_options: Sequence[str]) -> Settings:
@@ -267,6 +269,7 @@ def options_of(settings: Settings) -> GenerateOptions:
         translation=compat.translation,
         interpolation=compat.interpolation,
         guided_loop=compat.guided_loop,
+        retriever_fallback=chosen.retriever_fallback,
     )
 
 

@@ -17,6 +17,7 @@ def longform(
     index: o.IndexPath = None,
     retriever: o.Retriever = None,
     retriever_options: o.RetrieverOption = None,
+    retriever_fallback: o.RetrieverFallback = None,
     guidance: o.Guidance = None,
     guidance_options: o.GuidanceOption = None,
     inject: o.Inject = None,
@@ -33,7 +34,7 @@ def longform(
     quiet: o.Quiet = False,
 ) -> None:
     """Make one motion of a long recording: windows of ten seconds, each overlapping the last by one, blended."""
-    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device)
+    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
         run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet))

@@ -54,6 +54,15 @@ Retriever = Annotated[
     str | None,
     typer.Option("--retriever", metavar="NAME", autocompletion=_retrievers, rich_help_panel=_HOW, help="llm, discourse, gesture-type, none ... (default: llm)"),
 ]
+RetrieverFallback = Annotated[
+    str | None,
+    typer.Option(
+        "--retriever-fallback",
+        metavar="labeller|none|fail",
+        rich_help_panel=_HOW,
+        help="What to do if the retriever's service does not answer. (default: labeller)",
+    ),
+]
 RetrieverOption = Annotated[list[str] | None, typer.Option("-R", metavar="KEY=VALUE", help="An option of the retriever; repeatable.", rich_help_panel=_HOW)]
 Guidance = Annotated[
     str | None,

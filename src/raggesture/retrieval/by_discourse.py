@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from raggesture.plugins.hookspecs import Retriever, hookimpl
+from raggesture.retrieval.filters import Filter, FilterOptions, check_kinds, of_kinds
 from raggesture.retrieval.query import query_of_relation
 from raggesture.retrieval.rank import Weights, by_terms
+from raggesture.speech.connectives import SENSES
 from raggesture.types import Cues, Hit, Query, Speech
 
 if TYPE_CHECKING:
@@ -23,10 +25,8 @@ if TYPE_CHECKING:
 WEIGHTS = Weights(kind=2.0, word=4.0, similarity=0.0, speaker=3.0, prominence=4.0)
 
 
-class DiscourseOptions(BaseModel):
-    """``weight``: how strongly an exemplar shapes the motion."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+class DiscourseOptions(FilterOptions):
+    """``weight``: how strongly an exemplar shapes the motion; the filters of ``FilterOptions``, whose kinds are senses here."""
 
     weight: float = Field(default=1.0, ge=0, le=1)
 
@@ -38,16 +38,18 @@ class DiscourseRetriever:
     Options: ClassVar[type[BaseModel]] = DiscourseOptions
 
     def __init__(self, options: DiscourseOptions) -> None:
+        check_kinds(options.kinds, SENSES)
         self.options = options
+        self._filter = Filter(options)
 
     def queries(self, speech: Speech, cues: Cues) -> Sequence[Query]:
         """One query per relation, its stroke on the connective."""
-        found = [query_of_relation(speech, cues, relation, self.options.weight) for relation in cues.relations]
+        found = of_kinds([query_of_relation(speech, cues, relation, self.options.weight) for relation in cues.relations], self.options.kinds)
         return tuple(sorted(found, key=lambda query: (query.stroke_s, query.start)))
 
     def rank(self, query: Query, index: Index) -> Sequence[Hit]:
         """Rank by the published terms."""
-        return by_terms(query, index, WEIGHTS)
+        return by_terms(query, self._filter(index), WEIGHTS)
 
 
 @hookimpl

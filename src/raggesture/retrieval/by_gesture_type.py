@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from raggesture.plugins.hookspecs import Retriever, hookimpl
-from raggesture.retrieval.labels import choose, label_words
+from raggesture.retrieval.filters import Filter, FilterOptions, check_kinds
+from raggesture.retrieval.labels import KINDS, choose, label_words
 from raggesture.retrieval.query import query_of_word
 from raggesture.retrieval.rank import Weights, by_terms
 from raggesture.types import Cues, Hit, Query, Speech
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 WEIGHTS = Weights(kind=2.0, word=5.0, similarity=3.0, speaker=2.0, prominence=0.0)
 
 
-class GestureTypeOptions(BaseModel):
-    """``max_words``: gestures per ``window_s`` seconds; ``weight``: how strongly an exemplar shapes the motion."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+class GestureTypeOptions(FilterOptions):
+    """``max_words``: gestures per ``window_s`` seconds; ``weight``: how strongly an exemplar shapes the motion; the filters of ``FilterOptions``."""
 
     max_words: int = Field(default=2, ge=0, le=20)
     window_s: float = Field(default=10.0, gt=0)
@@ -41,16 +40,20 @@ class GestureTypeRetriever:
     Options: ClassVar[type[BaseModel]] = GestureTypeOptions
 
     def __init__(self, options: GestureTypeOptions) -> None:
+        check_kinds(options.kinds, KINDS)
         self.options = options
+        self._filter = Filter(options)
 
     def queries(self, speech: Speech, cues: Cues) -> Sequence[Query]:
         """One query per chosen word."""
-        labels = choose(label_words(speech.transcript, cues.prominence), speech.transcript, self.options.max_words, self.options.window_s)
-        return tuple(query_of_word(speech, cues, label.position, label.kind, self.options.weight) for label in labels)
+        options = self.options
+        wanted = [label for label in label_words(speech.transcript, cues.prominence) if not options.kinds or label.kind in options.kinds]
+        labels = choose(wanted, speech.transcript, options.max_words, options.window_s)
+        return tuple(query_of_word(speech, cues, label.position, label.kind, options.weight) for label in labels)
 
     def rank(self, query: Query, index: Index) -> Sequence[Hit]:
         """Rank by the published terms."""
-        return by_terms(query, index, WEIGHTS)
+        return by_terms(query, self._filter(index), WEIGHTS)
 
 
 @hookimpl

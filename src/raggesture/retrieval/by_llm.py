@@ -20,10 +20,10 @@ from pydantic import BaseModel, Field
 from raggesture.errors import ServiceError
 from raggesture.plugins.hookspecs import Retriever, hookimpl
 from raggesture.retrieval.filters import Filter, FilterOptions, check_kinds
-from raggesture.retrieval.labels import choose, label_words
+from raggesture.retrieval.labels import KINDS, choose, label_words
 from raggesture.retrieval.llm_cache import cache_file, read_answer, write_answer
 from raggesture.retrieval.llm_client import BASE_URL, KEY, LlmClient, address, is_configured
-from raggesture.retrieval.llm_question import KINDS, UnusableAnswer, messages_of, names_of, picks_of, schema_of, windows_of
+from raggesture.retrieval.llm_question import UnusableAnswer, messages_of, names_of, picks_of, schema_of, windows_of
 from raggesture.retrieval.query import query_of_word
 from raggesture.retrieval.rank import by_terms
 from raggesture.types import Cues, Hit, Query, Speech, Word
@@ -79,7 +79,8 @@ class LlmRetriever:
             return ()
         if self.unavailable():
             _LOG.info("llm: no %s or %s is set; the built-in labeller chooses the words", KEY, BASE_URL)
-            labels = choose(label_words(speech.transcript, cues.prominence), speech.transcript, options.max_words, options.window_s)
+            wanted = [label for label in label_words(speech.transcript, cues.prominence) if not options.kinds or label.kind in options.kinds]
+            labels = choose(wanted, speech.transcript, options.max_words, options.window_s)
             picked = [(label.position, label.kind) for label in labels]
         else:
             picked = self._asked(words)

@@ -45,11 +45,11 @@ def ask(retriever: Retriever, speech: Speech, cues: Cues, fallback: Fallback = "
         if not why:
             return Asked(tuple(retriever.queries(speech, cues)))
         if fallback == "fail":
-            raise ServiceError(f"{why}, or use --retriever gesture-type or --retriever-fallback labeller")
+            raise ServiceError(f"{why}, or use --retriever gesture-type")
         _LOG.info("%s; %s", why, _DONE[fallback])
     except ServiceError as fault:
         if fallback == "fail":
-            raise
+            raise ServiceError(f"{fault}, or --retriever-fallback labeller") from fault
         why = str(fault)
         _LOG.warning("%s: %s; %s", retriever.name, why, _DONE[fallback])
     queries = _labelled(retriever, speech, cues) if fallback == "labeller" else ()
@@ -64,7 +64,8 @@ def _unavailable(retriever: Retriever) -> str:
 def _labelled(retriever: Retriever, speech: Speech, cues: Cues) -> tuple[Query, ...]:
     """The labeller's queries, as many and of the kinds that the retriever's options ask for, where they do."""
     options = getattr(retriever, "options", None)
-    most, window_s, weight = (getattr(options, name, value) for name, value in (("max_words", 2), ("window_s", 10.0), ("weight", 1.0)))
+    most = int(getattr(options, "max_words", 2))
+    window_s, weight = float(getattr(options, "window_s", 10.0)), float(getattr(options, "weight", 1.0))
     kinds: Sequence[str] = getattr(options, "kinds", ())
     labels = [label for label in label_words(speech.transcript, cues.prominence) if not kinds or label.kind in kinds]
     return tuple(query_of_word(speech, cues, label.position, label.kind, weight) for label in choose(labels, speech.transcript, most, window_s))

@@ -17,6 +17,8 @@ from raggesture.resources import wheel_file
 from raggesture.speech.tagging import tag_words
 from raggesture.types import Transcript, Word
 
+KINDS = ("deictic", "iconic", "metaphoric")
+"""The kinds that the labeller gives: beats go with stress, not with words."""
 MIN_SCORE = 0.35
 """Words below are never proposed."""
 

@@ -135,7 +135,7 @@ class LlmClient:
         times = f" ({tries + 1} tries)" if tries else ""
         return ServiceError(
             f"language model at {address()}: {fault.found}{times}; expected a JSON answer of model {self.model!r} - {fault.action}, "
-            "or use --retriever gesture-type or --retriever-fallback labeller"
+            "or use --retriever gesture-type"
         )
 
     def _once(self, messages: Sequence[Mapping[str, str]], form: _Form) -> Mapping[str, Any]:

@@ -11,10 +11,9 @@ from itertools import pairwise
 from typing import Any
 
 from raggesture.errors import ServiceError
-from raggesture.retrieval.index import clean_word
+from raggesture.retrieval.labels import KINDS
+from raggesture.retrieval.words import clean_word
 from raggesture.types import Word
-
-KINDS = ("deictic", "iconic", "metaphoric")
 
 
 class UnusableAnswer(ServiceError):  # noqa: N818 - it is an answer

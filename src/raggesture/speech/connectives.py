@@ -44,6 +44,8 @@ def _connectives() -> dict[str, str]:
 
 CONNECTIVES = _connectives()
 """Connective (lower case) -> its usual sense."""
+SENSES = tuple(sorted({each for sense in CONNECTIVES.values() for each in (sense, sense.split(".")[0])}))
+"""All senses, and the classes above them."""
 
 
 def _set(words: str) -> frozenset[str]:
