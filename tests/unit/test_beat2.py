@@ -12,7 +12,7 @@ import soundfile
 
 from raggesture.corpus.beat2 import clip_ids, complete, read_clip, read_corpus, speaker_of, transcript_of
 from raggesture.corpus.body_file import read_body
-from raggesture.corpus.faults import Skipped
+from raggesture.corpus.faults import STRICT, Skipped
 from raggesture.corpus.split import published_speaker, speaker_number
 from raggesture.errors import InputError
 from raggesture.motion import Motion, write_npz
@@ -112,7 +112,7 @@ def test_no_corpus_and_no_split_file(tmp_path) -> None:
         ("sem/{}.txt", "06_iconic_h\t1.0\n", r"sem.*row 1 has 2 columns", 1),
         ("sem/{}.txt", "01_beat_align\t0\t1\n06_iconic_h\tx\t2\t1\t1\tbig\n", r"sem.*row 2, start is 'x'", 2),
         ("sem/{}.txt", "06_iconic_h\t1\t2\t1\tnan\tbig\n", r"sem.*row 1, score is 'nan'", 1),
-        ("sem/{}.txt", "06_iconic_h\t3\t2\t1\t1\tbig\n", r"sem.*row 1, from 3.0 s to 2.0 s, ends before", 1),
+        ("sem/{}.txt", "06_iconic_h\t3\t2\t1\t1\tbig\n", r"sem.*row 1 ends at 2.0 s before", 1),
         ("sem/{}.txt", "06_iconic_h\t9\t10\t1\t1\tbig\n", r"sem.*row 1, from 9.0 s to 10.0 s; expected times inside the 3.00 s", 1),
         ("sem/{}.txt", "06_iconic_h\t-2\t-1\t1\t1\tbig\n", r"sem.*row 1, from -2.0 s to -1.0 s", 1),
         ("prom/{}.prom", "a\t1\t2\tbig\tnan\t0\n", r"prom.*row 1, prominence", 1),
@@ -254,6 +254,14 @@ def test_published_selection(tmp_path) -> None:
     assert "odd" in clip_ids(tmp_path, "train") and clip_ids(tmp_path, "train", {2}, additional=False)[0] == "2_scott_0_0_0"
     assert clip_ids(tmp_path, "test", {2}) == () and clip_ids(tmp_path, "test", {3}) == ("3_lu_0_1_1",)
     assert clip_ids(tmp_path, "test", {2}, fallback=True) == tuple(f"2_scott_0_{k}_{k}" for k in range(8))
+
+
+def test_rows_outside_are_left_out_of_a_single_clip_too(tmp_path, caplog) -> None:
+    _write(tmp_path)
+    (tmp_path / "sem" / f"{NAME}.txt").write_text("06_iconic_h\t9\t10\t1\t1\tbig\n06_iconic_h\t1\t2\t1\t1\tbig\n")
+    assert len(read_clip(tmp_path, NAME).labels) == 1 and "row 1, from 9.0 s" in caplog.text
+    with pytest.raises(InputError, match=r"row 1, from 9\.0 s"):
+        read_clip(tmp_path, NAME, STRICT)
 
 
 def test_relations_of_tokens_that_were_left_out(tmp_path) -> None:

@@ -111,10 +111,11 @@ def label_rows(path: Path, sieve: Sieve = STRICT) -> tuple[LabelRow, ...]:
         try:
             start, end = _number("start", cells[1]), _number("end", cells[2])
             score = _number("score", cells[4]) if len(cells) > 4 and cells[4].strip() else 0.0
-            if end < start:
-                raise _BadRowError(f"from {start} s to {end} s, ends before it starts; expected start <= end")
         except _BadRowError as fault:
             sieve.leave_out(path, f"{path}: row {row}, {fault} - correct it", row)
+            continue
+        if end < start:
+            sieve.leave_out(path, f"{path}: row {row} ends at {end} s before it starts at {start} s; expected start <= end - correct it", row)
             continue
         word = cells[5].strip() if len(cells) > 5 else ""
         labels.append(LabelRow(row, kind, gesture_of(cells[0]), "" if word.lower() == "nan" else word, start, end, score))
@@ -132,7 +133,7 @@ def read_labels(sem: Path, strokes: Path, duration_s: float, sieve: Sieve = STRI
         start, end = max(0.0, each.start), min(duration_s, each.end)
         if end <= start:
             reason = f"{sem}: row {each.row}, from {each.start} s to {each.end} s; expected times inside the {duration_s:.2f} s of motion - correct it"
-            sieve.leave_out(sem, reason, each.row)
+            sieve.leave_out(sem, reason, each.row, outside=True)
             continue
         known = phases.get(each.row)
         if known is None:

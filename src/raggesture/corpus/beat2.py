@@ -18,7 +18,7 @@ from pathlib import Path
 from raggesture.corpus.annotations import read_discourse, read_labels, read_prominence, read_textgrid
 from raggesture.corpus.body_file import read_body
 from raggesture.corpus.clip import Clip, GestureLabel
-from raggesture.corpus.faults import LENIENT, Report, Sieve, warn
+from raggesture.corpus.faults import FIRM, Report, Sieve, warn
 from raggesture.corpus.split import MOTION_DIR, SPLIT_FILE, clip_ids, speaker_of
 from raggesture.errors import InputError
 from raggesture.types import Relation, Transcript
@@ -36,7 +36,7 @@ def _words(root: Path, clip_id: str, sieve: Sieve) -> tuple[Transcript, tuple[Re
     raise InputError(f"{textgrid}: no such file, nor {discourse.name}; expected the clip's words in one of them - add it")
 
 
-def read_clip(root: Path, clip_id: str, sieve: Sieve = LENIENT, *, voice: bool = False) -> Clip:
+def read_clip(root: Path, clip_id: str, sieve: Sieve = FIRM, *, voice: bool = False) -> Clip:
     """Read one clip. Pieces the corpus lacks stay empty and are named in ``Clip.derived`` (see ``complete``).
 
     Words come from the discourse file's tokens if there is one (as in the published code), else from the TextGrid.

@@ -45,22 +45,27 @@ def warn(skipped: Skipped) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """How faults of ``clip`` are taken: ``strict`` raises each, else each goes to ``report``."""
+    """How faults of ``clip`` are taken: ``strict`` raises each, else each goes to ``report``.
+
+    ``outside_is_fault`` off: also a strict sieve reports rows that are well-formed but lie outside the clip, and goes on.
+    """
 
     strict: bool = False
     report: Report = warn
     clip: str = ""
+    outside_is_fault: bool = True
 
     def of(self, clip: str) -> Sieve:
         """The same for another clip."""
         return replace(self, clip=clip)
 
-    def leave_out(self, path: Path, reason: str, row: int | None = None) -> None:
+    def leave_out(self, path: Path, reason: str, row: int | None = None, *, outside: bool = False) -> None:
         """Record one fault. Raises InputError with ``reason`` when strict."""
-        if self.strict:
+        if self.strict and not (outside and not self.outside_is_fault):
             raise InputError(reason)
         self.report(Skipped(self.clip, path, reason, row))
 
 
 STRICT = Sieve(strict=True)
-LENIENT = Sieve()
+FIRM = Sieve(strict=True, outside_is_fault=False)
+"""Malformed rows are errors, rows outside the clip are left out with a warning."""
