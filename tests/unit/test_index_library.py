@@ -427,3 +427,36 @@ def test_what_a_corpus_lacks_is_derived_and_marked(tmp_path: Path) -> None:
     assert {e.derived for e in index.exemplars if e.clip == "2_bob_0_1_1"} <= {"", "stroke"}
     shares = dict(index.info().derived)
     assert 0 < shares["labels"] < 1 and shares["words"] == 0
+
+
+def test_many_words_keep_their_graph_on_disk(corpus: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raggesture.retrieval.build.GRAPH_WORDS", 2)
+    opened = build(corpus, tmp_path / "i")
+    assert opened.manifest.has("words-graph")
+    vector = ToyText().sentences(["hugely"])[0]
+    best = opened.vocabulary[int((opened.word_table @ vector).argmax())]
+    add_corpus(tmp_path / "i", more, toys())
+    remove_clips(tmp_path / "i", (), ("ann",))
+    assert opened.nearest_words(vector, 1)[0][0] == best, "its file is gone, its handle is not"
+    fresh = Index.open(tmp_path / "i")
+    assert fresh.word_graph().get_current_count() == len(fresh.vocabulary)
+    nearest = fresh.nearest_words(vector, 3)
+    cosines = np.sort(fresh.word_table @ vector)[::-1]
+    np.testing.assert_allclose([cosine for _, cosine in nearest], cosines[:3], atol=2e-3)
+    (path,) = (tmp_path / "i").glob("words-graph-*")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ModelError, match="words-graph"):
+        Index.open(tmp_path / "i")
+
+
+def test_a_graph_grows_by_what_is_new(tmp_path: Path) -> None:
+    from raggesture.retrieval.graph import StoredGraph, write_graph
+
+    vectors = np.random.default_rng(3).normal(size=(60, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    write_graph(tmp_path / "a", vectors[:40])
+    write_graph(tmp_path / "b", vectors, tmp_path / "a", 40)
+    numbers, _ = StoredGraph(tmp_path / "b", 60, 8).get(vectors).knn_query(vectors, k=1)
+    assert numbers[:, 0].tolist() == list(range(60))
+    with pytest.raises(ModelError, match="60 words; expected 61"):
+        StoredGraph(tmp_path / "b", 61, 8).get(vectors)

@@ -19,9 +19,10 @@ from raggesture.clock import MODEL_FPS
 from raggesture.errors import InputError, UsageError
 from raggesture.retrieval.arrays import write_arrays
 from raggesture.retrieval.event_table import write_events
+from raggesture.retrieval.graph import GRAPH_WORDS, write_graph
 from raggesture.retrieval.product import Product, product_of
 from raggesture.retrieval.rows import RowsReader, RowsWriter, writing_rows
-from raggesture.retrieval.store import EVENTS, MANIFEST, ROWS, VECTORS, IndexFile, IndexManifest, files_of, segment_role, settle, swap_manifest, writing
+from raggesture.retrieval.store import EVENTS, GRAPH, MANIFEST, ROWS, VECTORS, IndexFile, IndexManifest, files_of, segment_role, settle, swap_manifest, writing
 
 if TYPE_CHECKING:
     from raggesture.corpus.clip import Clip
@@ -111,8 +112,12 @@ def word_vectors(words: tuple[str, ...], encoder: TextEncoder, known: NDArray[np
     return vectors
 
 
-def write_tables(folder: Path, rows: Path, vectors: dict[str, NDArray[np.float16]]) -> list[IndexFile]:
-    """Give the finished SQLite file its name, and write the columns made from it and the vectors."""
+def write_tables(folder: Path, rows: Path, vectors: dict[str, NDArray[np.float16]], before: Path | None = None, known: int = 0) -> list[IndexFile]:
+    """Give the finished SQLite file its name, and write the columns made from it, the vectors, and with many words their graph.
+
+    Args:
+        vectors: ``words`` and ``sentences``. before: the graph of the first ``known`` words, where there is one.
+    """
     partial = folder / f".tables.{os.getpid()}.partial"
     reader = RowsReader(rows)
     try:
@@ -121,7 +126,11 @@ def write_tables(folder: Path, rows: Path, vectors: dict[str, NDArray[np.float16
         reader.close()
     files = [settle(folder, rows, ROWS), settle(folder, partial, EVENTS)]
     write_arrays(partial, vectors)
-    return [*files, settle(folder, partial, VECTORS)]
+    files.append(settle(folder, partial, VECTORS))
+    if len(vectors["words"]) >= GRAPH_WORDS:
+        write_graph(partial, vectors["words"], before, known)
+        files.append(settle(folder, partial, GRAPH))
+    return files
 
 
 def manifest_of(about: About, rows: Path, files: Iterable[IndexFile]) -> IndexManifest:

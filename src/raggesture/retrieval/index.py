@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from raggesture.retrieval.rank import Weights
     from raggesture.retrieval.summary import IndexInfo
 
-_HNSW_SEED = 20260101
 _ROWS_AT_ONCE = 50_000
 
 
@@ -207,19 +206,22 @@ class Index:
         numbers, cosines = self._nearest(vector, k)
         return tuple((self.vocabulary[number], float(cosine)) for number, cosine in zip(numbers, cosines, strict=True))
 
-    def _nearest(self, vector: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        import hnswlib
+    def word_graph(self) -> Any:
+        """Graph of the vocabulary (hnswlib): the one on disk, or with few words one made at the first use."""
+        if self._hnsw is None:
+            from raggesture.retrieval.graph import make_graph
 
+            stored = self._opened.graph
+            self._hnsw = make_graph(self._vectors) if stored is None else stored.get(self._vectors)
+        return self._hnsw
+
+    def _nearest(self, vector: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         k = min(k, len(self.vocabulary))
         if k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        if self._hnsw is None:
-            graph = hnswlib.Index("cosine", self.manifest.text_dim)
-            graph.init_index(len(self.vocabulary), M=16, ef_construction=100, random_seed=_HNSW_SEED)
-            graph.add_items(self._vectors, num_threads=1)  # one thread: the same graph each time
-            self._hnsw = graph
-        self._hnsw.set_ef(max(2 * k, 64))
-        numbers, distances = self._hnsw.knn_query(vector[None], k=k, num_threads=1)
+        graph = self.word_graph()
+        graph.set_ef(max(2 * k, 128))
+        numbers, distances = graph.knn_query(vector[None], k=k, num_threads=1)
         return numbers[0].astype(np.int64), (1 - distances[0]).astype(np.float32)
 
     def vocabulary_similarities(self, word: str) -> NDArray[np.float32]:

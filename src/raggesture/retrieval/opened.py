@@ -8,8 +8,9 @@ from pathlib import Path
 from raggesture.errors import ModelError
 from raggesture.retrieval.arrays import MappedArrays
 from raggesture.retrieval.event_table import EventTable, read_events
+from raggesture.retrieval.graph import StoredGraph
 from raggesture.retrieval.rows import RowsReader
-from raggesture.retrieval.store import EVENTS, ROWS, VECTORS, IndexManifest, check_files, read_manifest, segment_number
+from raggesture.retrieval.store import EVENTS, GRAPH, ROWS, VECTORS, IndexManifest, check_files, read_manifest, segment_number
 
 _TRIES = 5
 """So often a reader starts again when a writer removed the files of the manifest it had read."""
@@ -24,6 +25,14 @@ class Opened:
     events: EventTable
     vectors: MappedArrays
     segments: dict[int, MappedArrays]
+    graph: StoredGraph | None
+
+
+def _graph(folder: Path, manifest: IndexManifest) -> StoredGraph | None:
+    if not manifest.has(GRAPH):
+        return None
+    vectors = MappedArrays(folder / manifest.file(VECTORS).name).get("words")
+    return StoredGraph(folder / manifest.file(GRAPH).name, len(vectors), manifest.text_dim)
 
 
 def open_files(folder: Path) -> Opened:
@@ -38,6 +47,7 @@ def open_files(folder: Path) -> Opened:
                 read_events(folder / manifest.file(EVENTS).name),
                 MappedArrays(folder / manifest.file(VECTORS).name),
                 {segment_number(each.role): MappedArrays(folder / each.name) for each in manifest.segments},
+                _graph(folder, manifest),
             )
         except ModelError:
             if attempt + 1 == _TRIES or read_manifest(folder) == manifest:

@@ -29,7 +29,7 @@ from raggesture.retrieval.build import (
 )
 from raggesture.retrieval.jobs import Found, JobProgress, LeftOut, find_clips, jobs_of, products_of, work_folder, work_on
 from raggesture.retrieval.rows import RowsReader, writing_rows
-from raggesture.retrieval.store import ROWS, VECTORS, IndexFile, IndexManifest, check_files, read_manifest, segment_number, swap_manifest, writing
+from raggesture.retrieval.store import GRAPH, ROWS, VECTORS, IndexFile, IndexManifest, check_files, read_manifest, segment_number, swap_manifest, writing
 
 if TYPE_CHECKING:
     from raggesture.encoders.base import AudioEncoder, TextEncoder
@@ -165,7 +165,9 @@ def add_corpus(
                 reader.close()
                 licences = [each for each in (before.licence, licence) if each]
                 about = replace(about_of(before), licence="; ".join(dict.fromkeys(licences)))
-                _put(folder, about, [*write_tables(folder, rows, vectors), *before.segments, *segments.files])
+                graph = folder / before.file(GRAPH).name if before.has(GRAPH) else None
+                tables = write_tables(folder, rows, vectors, graph, len(stored.get("words")))
+                _put(folder, about, [*tables, *before.segments, *segments.files])
             except BaseException:
                 _forget(folder, read_manifest(folder))
                 raise
