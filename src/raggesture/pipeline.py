@@ -122,6 +122,7 @@ class Pipeline:
         self.index = index
         self._identities = identities
         self._text, self._audio = encoders
+        self._synthesizers: dict[int, Synthesizer] = {}
 
     @classmethod
     def load(
@@ -181,7 +182,7 @@ class Pipeline:
         """
         watch = _Stopwatch(progress)
         _check(options, self.model)
-        synthesizer = Synthesizer(self.model, options.steps)
+        synthesizer = self._synthesizer(options.steps)
         rates = checked_rates(schedule, options.steps)
         cues = find_cues(speech)
         watch.lap("understand", 0.1)
@@ -202,6 +203,12 @@ class Pipeline:
             timings_s=watch.laps, notes=plan.notes,
         )  # fmt: skip
         return Generation(speech.name, motion, speech, trace)
+
+    def _synthesizer(self, steps: int) -> Synthesizer:
+        """The model with a sampler of so many steps, made once: it holds what does not depend on the speech."""
+        if steps not in self._synthesizers:
+            self._synthesizers = {steps: Synthesizer(self.model, steps)}
+        return self._synthesizers[steps]
 
     def _encode(self, speech: Speech, options: GenerateOptions) -> tuple[Conditions, ...]:
         """The speech's conditions, window by window."""

@@ -17,7 +17,6 @@ from raggesture.body.joints import PARTS, LatentLayout
 from raggesture.diffusion import released
 from raggesture.diffusion.ddim import Guide
 from raggesture.models.conditions import Conditions
-from raggesture.models.mixing import bind
 from raggesture.synthesis import INVERSION_BATCH, Held, Inject, Injection, Insertion, Synthesizer
 
 WAYS: tuple[Inject, ...] = ("inversion+guidance", "inversion", "inpaint", "none")
@@ -31,7 +30,7 @@ def released_entries(synthesizer: Synthesizer, latents: Tensor, conditions: Cond
     entries = []
     for first in range(0, len(latents), INVERSION_BATCH):
         rows = slice(first, first + INVERSION_BATCH)
-        denoise = bind(synthesizer.model.denoiser, conditions.take(rows), synthesizer.model.manifest.mixing, timesteps=synthesizer.schedule.timesteps)
+        denoise = synthesizer.bind(conditions.take(rows), synthesizer.model.manifest.mixing)
         entries.append(released.invert(denoise, latents[rows], synthesizer.schedule))
     return torch.cat(entries, dim=1)
 

@@ -17,14 +17,15 @@ from torch import Tensor
 from raggesture.body.features import PartFeatures, batch_of, features_of, motion_of, relative_translation, window
 from raggesture.body.joints import PARTS, LatentLayout, Part
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, WINDOW_FRAMES
-from raggesture.diffusion.ddim import Guide, invert, sample
+from raggesture.diffusion.ddim import Denoise, Guide, invert, sample
 from raggesture.diffusion.guidance import AnchorGuide, Anchors, chain, rates_per_token
 from raggesture.diffusion.inpaint import Inpaint, paste
 from raggesture.diffusion.noise import NoiseSchedule, spaced
 from raggesture.errors import ModelError
 from raggesture.models.checkpoint import Model
 from raggesture.models.conditions import Conditions
-from raggesture.models.mixing import CONDITION_ONLY, bind
+from raggesture.models.folded import Fold, foldable
+from raggesture.models.mixing import CONDITION_ONLY, Mixing, bind
 from raggesture.motion import Motion
 from raggesture.retrieval.index import ClipWindow
 
@@ -61,6 +62,11 @@ class Synthesizer:
         self.model = model
         self.schedule: NoiseSchedule = spaced(n_steps)
         self.device = model.codec.latent_mean.device
+        self._fold = Fold(model.denoiser, self.schedule.timesteps) if foldable(model.denoiser) else None
+
+    def bind(self, conditions: Conditions, mixing: Mixing) -> Denoise:
+        """The denoiser under conditions, for the steps of this synthesizer's schedule."""
+        return bind(self.model.denoiser, conditions, mixing, timesteps=self.schedule.timesteps, fold=self._fold)
 
     def noise(self, batch: int, generator: torch.Generator) -> Tensor:
         """Standard normal latents (B, T, D), drawn on the CPU so that every device gets the same."""
@@ -97,7 +103,7 @@ class Synthesizer:
         levels = []
         for first in range(0, len(latents), INVERSION_BATCH):
             rows = slice(first, first + INVERSION_BATCH)
-            denoise = bind(self.model.denoiser, conditions.take(rows), CONDITION_ONLY, timesteps=self.schedule.timesteps)
+            denoise = self.bind(conditions.take(rows), CONDITION_ONLY)
             levels.append(invert(denoise, latents[rows], self.schedule))
         return torch.cat(levels, dim=1)
 
@@ -123,7 +129,7 @@ class Synthesizer:
         """Clean latents (B, T, D) from ``noise``, under ``guide``; held tokens follow one straight path and come out as given."""
         path = noise / self.model.manifest.temperature  # held tokens follow noise of spread 1
         guides = [g for g in (guide, Inpaint(held.latents, held.mask, path, self.schedule) if held else None) if g]
-        denoise = bind(self.model.denoiser, conditions, self.model.manifest.mixing, timesteps=self.schedule.timesteps)
+        denoise = self.bind(conditions, self.model.manifest.mixing)
         x_0 = sample(denoise, noise, self.schedule, guide=chain(*guides) if guides else None)
         x_0 = paste(x_0, held.latents, held.mask) if held else x_0
         x_0[:, list(_LAYOUT.separators)] = 0.0

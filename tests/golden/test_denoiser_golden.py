@@ -13,6 +13,7 @@ from raggesture.diffusion.loss import x0_loss
 from raggesture.diffusion.noise import published
 from raggesture.models.conditions import Conditions
 from raggesture.models.denoiser import Denoiser, DenoiserConfig
+from raggesture.models.folded import Fold
 from raggesture.models.mixing import CONDITION_ONLY, bind
 
 FILES = ["denoiser", "denoiser_qmfix"]
@@ -48,14 +49,15 @@ def test_layers(goldens: Path, name: str, t: int, conditioned: bool) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("t", TIMES)
-@pytest.mark.parametrize("time_prepared", [True, False])
-def test_mixtures(goldens: Path, name: str, t: int, time_prepared: bool) -> None:
-    data, denoiser = arrays(goldens, name), small_denoiser(goldens)
-    timesteps = torch.tensor(TIMES[::-1]) if time_prepared else None
+@pytest.mark.parametrize("way", ["plain", "time prepared", "folded"])
+def test_mixtures(goldens: Path, name: str, t: int, way: str) -> None:
+    data, denoiser = arrays(goldens, name), small_denoiser(goldens).eval()
+    timesteps = None if way == "plain" else torch.tensor(TIMES[::-1])
+    fold = Fold(denoiser, torch.tensor(TIMES[::-1])) if way == "folded" else None
     for scale, mixing in MIXING.items():
-        found = bind(denoiser, conditions(data), mixing, timesteps=timesteps)(data["x"], t)
+        found = bind(denoiser, conditions(data), mixing, timesteps=timesteps, fold=fold)(data["x"], t)
         assert_close(found, data[f"cfg_{scale}_t{t}"], tokens=KEEP, bound=1e-5)
-    found = bind(denoiser, conditions(data), CONDITION_ONLY, timesteps=timesteps)(data["x"], t)
+    found = bind(denoiser, conditions(data), CONDITION_ONLY, timesteps=timesteps, fold=fold)(data["x"], t)
     assert_close(found, data[f"cond_only_t{t}"], tokens=KEEP, bound=1e-5)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from raggesture.diffusion.ddim import Denoise
 from raggesture.errors import ModelError
 from raggesture.models.conditions import Conditions
 from raggesture.models.denoiser import Denoiser
+from raggesture.models.folded import Fold
 
 SMALL_TIMESTEP = 100
 """Up to here the published mixing is constant."""
@@ -60,19 +61,19 @@ CONDITION_ONLY = Mixing("constant", 1.0)
 """The conditioned prediction alone: half the cost, and what inversion of a small model wants (TRAINING)."""
 
 
-def bind(denoiser: Denoiser, conditions: Conditions, mixing: Mixing = CONDITION_ONLY, *, timesteps: Tensor | None = None) -> Denoise:
+def bind(denoiser: Denoiser, conditions: Conditions, mixing: Mixing = CONDITION_ONLY, *, timesteps: Tensor | None = None, fold: Fold | None = None) -> Denoise:
     """Make the callable a sampler wants: (x_t (B, T, D), original timestep) -> mixed x_0.
 
     Both branches run as one batch; the unconditioned one is left out at timesteps where its weight is 0.
 
     Args:
         denoiser: in eval mode. conditions: for B samples. mixing: see above. timesteps: those the sampler will visit (``schedule.timesteps``), so
-        that their time projections are computed once.
+        that their time projections are computed once. fold: the denoiser folded for these timesteps, where it folds (``folded.foldable``).
     """
     device = denoiser.keep.device
-    with torch.no_grad():
-        prepared = denoiser.prepare(conditions.to(device), timesteps)
-        both = prepared if mixing == CONDITION_ONLY else prepared.two_branches()
+    conditions = conditions.to(device)
+    folded = fold.bind(conditions) if fold is not None else None
+    predict = _plain(denoiser, conditions, mixing, timesteps) if folded is None else folded
     scale = mixing.token_scale(denoiser.layout)
     scale = None if scale is None else scale.to(device)
     batch = conditions.batch
@@ -81,12 +82,32 @@ def bind(denoiser: Denoiser, conditions: Conditions, mixing: Mixing = CONDITION_
     def denoise(x: Tensor, t: int) -> Tensor:
         weight = mixing.weight(t)
         if weight == 1.0:
-            x_0: Tensor = denoiser(x, torch.full((batch,), t, device=x.device), prepared)
+            x_0 = predict(x, t, both=False)
             return x_0 if scale is None else scale * x_0
-        twice: Tensor = denoiser(torch.cat((x, x)), torch.full((2 * batch,), t, device=x.device), both)
+        twice = predict(x, t, both=True)
         with_speech, without = twice[:batch], twice[batch:]
         if scale is None:
             return weight * with_speech + (1.0 - weight) * without
         return scale * weight * with_speech + (1.0 - weight) / scale * without
 
     return denoise
+
+
+class _Predict(Protocol):
+    def __call__(self, x: Tensor, t: int, *, both: bool) -> Tensor:
+        """x (B, T, D) -> x_0 (B, T, D) with the conditions; with ``both`` (2 B, T, D), the second half without."""
+        ...
+
+
+def _plain(denoiser: Denoiser, conditions: Conditions, mixing: Mixing, timesteps: Tensor | None) -> _Predict:
+    """The denoiser as it stands, with what does not depend on x computed once."""
+    with torch.no_grad():
+        one = denoiser.prepare(conditions, timesteps)
+        two = one if mixing == CONDITION_ONLY else one.two_branches()
+
+    def predict(x: Tensor, t: int, *, both: bool) -> Tensor:
+        batch = x.shape[0] * (2 if both else 1)
+        x_0: Tensor = denoiser(torch.cat((x, x)) if both else x, torch.full((batch,), t, device=x.device), two if both else one)
+        return x_0
+
+    return predict

@@ -54,7 +54,6 @@ def recipe_of(settings: Settings, *, name: str, provenance: str = "", licence: s
         name=name,
         text_encoder=model.text_encoder,
         audio_encoder=model.audio_encoder,
-        rules=settings.compat.rules(),
         mixing=Mixing(**model.mixing.model_dump()),
         temperature=model.temperature,
         provenance=provenance,
