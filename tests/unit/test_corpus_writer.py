@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus_fakes import hum
 
+from corpus_fakes import hum
 from raggesture.corpus.annotations import gesture_of, kind_of
 from raggesture.corpus.beat2 import read_corpus
 from raggesture.corpus.clip import GestureLabel

@@ -109,7 +109,8 @@ class _FoldedLayer:
         """``time`` (K, blocks, 2 D); ``masked`` (T', 1)."""
         attention, crosses, ffn = layer.sa_block, layer.crosses(), layer.ffn
         assert isinstance(attention, SelfAttention) and isinstance(ffn, FeedForward) and len(crosses) == _CONDITIONS
-        styles = [_Styles.of(_style(block.proj_out), time[:, k]) for k, block in enumerate((attention, *crosses, ffn))]
+        modulations = (attention.proj_out, *(block.proj_out for block in crosses), ffn.proj_out)
+        styles = [_Styles.of(_style(each), time[:, k]) for k, each in enumerate(modulations)]
         shares = layer.ca_mix.weight.chunk(_CONDITIONS, dim=1)  # three of (D, D)
         outs = [_out(block.proj_out) for block in crosses]
         folded = [share @ out.weight for share, out in zip(shares, outs, strict=True)]
