@@ -30,6 +30,7 @@ from raggesture.retrieval.clip_conditions import ClipConditions
 from raggesture.retrieval.fallback import Fallback, ask
 from raggesture.retrieval.index import ClipWindow, Index
 from raggesture.retrieval.place import place
+from raggesture.retrieval.query import without_itself
 from raggesture.retrieval.rank import best
 from raggesture.speech.cues import find_cues
 from raggesture.synthesis import Held, Inject, Insertion, Synthesizer, inject
@@ -221,12 +222,14 @@ class Pipeline:
     def _plan(self, speech: Speech, cues: Cues, options: GenerateOptions, retriever: Retriever) -> _Plan:
         answer = ask(retriever, speech, cues, options.retriever_fallback)
         asked = tuple(replace(q, weight=q.weight * options.weight, speaker=q.speaker or options.speaker) for q in answer.queries)
-        notes = (answer.note,) if answer.note else ()
+        notes: tuple[str, ...] = (answer.note,) if answer.note else ()
         if self.index is None or not asked:
             return _Plan(asked, (None,) * len(asked), {}, (), tuple(Drop(q, "there is no index") for q in asked), notes)
         self.index.learn_words([query.word for query in asked])
-        ranked = [tuple(retriever.rank(query, self.index)) for query in asked]
-        hits = tuple(best(found, self.index) for found in ranked)
+        index, note = without_itself(self.index, speech)
+        notes += (note,) if note else ()
+        ranked = [tuple(retriever.rank(query, index)) for query in asked]
+        hits = tuple(best(found, index) for found in ranked)
         others = {q: [h for h in found if h is not hit][:RUNNERS_UP] for q, found, hit in zip(asked, ranked, hits, strict=True)}
         placements, drops = place(
             asked, hits, duration_s=speech.duration_s, starts=window_starts(speech.duration_s), clip_frames=self.index.clip_frames, chunks=options.chunks

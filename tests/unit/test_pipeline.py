@@ -224,6 +224,15 @@ def test_silence_without_words(pipeline: Pipeline, duration_s: float) -> None:
     assert generation.motion.frames == round(duration_s * 30) and generation.trace.queries == ()
 
 
+def test_a_clip_never_retrieves_itself(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    speech = toy_speech(11.0)
+    own = {hit.exemplar.clip for hit in made(pipeline, speech).trace.hits}
+    monkeypatch.setattr("raggesture.retrieval.index.Index.clips_of_voice", lambda self, voice: tuple(sorted(own)))
+    again = made(pipeline, speech).trace
+    assert own and not own & {hit.exemplar.clip for hit in again.hits}
+    assert [note for note in again.notes if "never retrieves itself" in note]
+
+
 def test_without_an_index_everything_is_dropped_and_said(pipeline: Pipeline) -> None:
     bare = Pipeline(pipeline.model, None, (pipeline._identities[0], None), (pipeline._text, pipeline._audio))
     trace = made(bare, toy_speech(9.0)).trace

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from helpers_retrieval import ToyAudio, ToyText, toy_corpus
+from helpers_retrieval import ToyAudio, ToyText, make_clip, toy_corpus
 from raggesture.retrieval.index import Index
+from raggesture.retrieval.query import without_itself
 from raggesture.retrieval.rank import Weights, best, by_terms
-from raggesture.types import Query
+from raggesture.speech.audio import load_audio
+from raggesture.types import Query, Speech
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,21 @@ def test_a_clip_never_retrieves_itself(index: Index) -> None:
     hits = by_terms(Query("huge", "iconic", 0, 1), index, exclude=["1_ann_0_1_1"])
     assert {h.exemplar.clip for h in hits} == {"2_bob_0_1_1"}
     assert by_terms(Query("huge", "iconic", 0, 1), index, exclude=[c.name for c in toy_corpus()]) == ()
+
+
+def test_a_speech_is_known_by_its_samples_whatever_its_name(tmp_path: Path) -> None:
+    rng, paths = np.random.default_rng(0), [tmp_path / f"{name}.wav" for name in ("one", "copy", "other")]
+    waves = [rng.uniform(-0.5, 0.5, 16000 * 5).astype(np.float32) for _ in range(2)]
+    for path, wave in zip(paths, (waves[0], waves[0], waves[1]), strict=True):
+        soundfile.write(path, wave, 16000, subtype="PCM_16")
+    labels = [("huge", "iconic", "big")]
+    clips = [make_clip(f"{k}_ann_0_1_1", "so the huge thing was", labels, wave=path) for k, path in enumerate(paths, start=1)]
+    built = Index.build(clips, tmp_path / "index", text_encoder=ToyText(), audio_encoder=ToyAudio())
+    speech = Speech("3_ann_0_1_1", load_audio(paths[0]), clips[0].transcript)  # bears the name of a clip that it is not
+    searched, note = without_itself(built, speech)
+    assert [hit.exemplar.clip for hit in searched.search(Query("huge", "iconic", 0, 1))] == ["3_ann_0_1_1"]
+    assert "1_ann_0_1_1, 2_ann_0_1_1" in note
+    assert without_itself(built, Speech("1_ann_0_1_1", waves[0][:9000], clips[0].transcript)) == (built, "")
 
 
 def test_ties_keep_the_order_of_the_index(index: Index) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from raggesture.types import Cues, Query, Relation, Speech
+
+if TYPE_CHECKING:
+    from raggesture.retrieval.index import Index
 
 
 def query_of_word(speech: Speech, cues: Cues, position: int, kind: str, weight: float = 1.0) -> Query:
@@ -37,3 +42,16 @@ def query_of_relation(speech: Speech, cues: Cues, relation: Relation, weight: fl
         stroke=min(max(cues.stress_s[strongest], start), end) if 0 <= strongest < len(cues.stress_s) else None,
         speaker=speech.speaker,
     )
+
+
+def without_itself(index: Index, speech: Speech) -> tuple[Index, str]:
+    """The index without the clips that are this very recording, told by its samples and not by a name; and a note for the trace ("" where there is none).
+
+    Differs from the released code: there the window of the same name is taken out of the ten best, so that a clip of another name is found by itself.
+    """
+    from raggesture.retrieval.product import voice_of
+
+    own = index.clips_of_voice(voice_of(speech.wave))
+    if not own:
+        return index, ""
+    return index.excluding(own), f"the speech is the recording of {', '.join(own)}, whose gestures are left out: a clip never retrieves itself"
