@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,9 @@ from raggesture.config_model import Model, Training
 from raggesture.errors import ConfigError, did_you_mean
 from raggesture.plugins.manager import EXPORTERS, RETRIEVERS, SCHEDULES, PartKind, PluginManager
 from raggesture.profiles import SCHEMA, Leaf, Where, environment_leaves, option_leaves, profile_leaves, readings, refuse_secrets
+
+if TYPE_CHECKING:
+    from raggesture.encoders.conditioning import ConditionRules
 
 __all__ = ["SCHEMA", "Anchors", "Compat", "Encoders", "Generate", "Overrides", "Placement", "Plugins", "Settings", "load_settings"]
 
@@ -71,6 +74,12 @@ class Compat(_Table):
     translation: Literal["anchored", "origin"] = "anchored"
     interpolation: Literal["spline", "linear"] = "spline"
     guided_loop: Literal["anchored", "released"] = "anchored"
+
+    def rules(self) -> ConditionRules:
+        """Those of the switches that say how words and voice become conditions."""
+        from raggesture.encoders.conditioning import ConditionRules
+
+        return ConditionRules(self.text_context, self.border_words, self.frame_alignment, self.resampling)
 
 
 class Encoders(_Table):

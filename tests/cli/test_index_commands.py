@@ -70,6 +70,14 @@ def test_info(call: Call, index: Path) -> None:
     assert data["duration_s"] == pytest.approx(31.5, abs=0.3)
 
 
+def test_info_says_how_well_it_is_searched(call: Call, index: Path) -> None:
+    report = json.loads(call("index", "info", index, "--recall", "5", "--json").out)["recall"]
+    assert (report["events"], report["queries"], report["recall"]) == (15, 5, 1.0)
+    assert report["exact_ms"] > 0 < report["neighbours_bytes"]
+    assert "recall@10 1.000" in call("index", "info", index, "--recall", "3").out
+    assert "recall@10" not in call("index", "info", index).out
+
+
 def test_add_and_remove(call: Call, corpus: Path, index: Path, tmp_path: Path) -> None:
     more = make_corpus(tmp_path / "more", ("3_eve_0_1_1", "1_ann_0_1_1"))
     found = call("index", "add", index, more, "--json")

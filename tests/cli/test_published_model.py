@@ -17,7 +17,7 @@ from helpers_encoders import AUDIO_DIM, TEXT_DIM, tiny_bert, tiny_wav2vec2
 from helpers_published import small_corpus, small_published, spoken, voice
 from raggesture.encoders.bert import BERT
 from raggesture.encoders.wav2vec2 import WAV2VEC2
-from raggesture.models.checkpoint import save_model
+from raggesture.models.checkpoint import read_manifest, save_model
 from raggesture.motion import Motion, read_npz
 from raggesture.trace import read_trace
 
@@ -138,6 +138,50 @@ def test_switches_are_all_of_the_table() -> None:
     from raggesture.config import Compat
 
     assert set(SWITCHES) == set(Compat.model_fields)
+
+
+TINY = """schema = 1
+extends = "paper"
+[model.denoiser]
+width = 32
+layers = 2
+heads = 4
+ff_dim = 48
+time_dim = 64
+[model.codec]
+latent_dim = 16
+[model.codec.vae]
+num_layers = 3
+num_heads = 2
+ff_size = 24
+"""
+
+
+def test_trained_as_published_then_used(call: Call, place: Place, tmp_path: Path) -> None:
+    """The profile 'paper' at a small size: windows of 499 vectors, by the published rules where asked, and a model that the index fits."""
+    profile = tmp_path / "tiny.toml"
+    profile.write_text(TINY)
+    own = ("--data", place.corpus, "--out", tmp_path / "run", "--profile", profile, "--held-out", "", "--steps", 1, "--batch", 2)
+    for command in ("vae", "denoiser"):
+        found = call("train", command, *own)
+        assert found.code == 0, found.err
+    manifest = read_manifest(tmp_path / "run" / "model")
+    assert (manifest.text_encoder, manifest.audio_encoder, manifest.denoiser.text_dim, manifest.denoiser.audio_dim) == ("bert", "wav2vec2", TEXT_DIM, AUDIO_DIM)
+    used = call(
+        "generate", place.speech(5.0), "--model", tmp_path / "run" / "model", "--index", place.index, "--out", tmp_path, "--format", "npz", "--steps", 3,
+        "--retriever", "gesture-type",
+    )  # fmt: skip
+    assert used.code == 0, used.err
+    assert read_npz(tmp_path / "talk5.npz").frames == 150
+
+
+def test_training_follows_the_switches(place: Place) -> None:
+    from raggesture.config import load_settings
+    from raggesture.encoders.conditioning import OUR_RULES, RELEASED_RULES
+    from raggesture.training.settings import recipe_of
+
+    assert recipe_of(load_settings("paper"), name="a").rules == OUR_RULES
+    assert recipe_of(load_settings("released"), name="a").rules == RELEASED_RULES
 
 
 def test_the_released_loop_has_no_way_that_is_ours(call: Call, place: Place, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers_corpus import NAMES, LengthText, MeanAudio, tiny_corpus
+from helpers_beat2 import NAMES, LengthText, MeanAudio, tiny_corpus
 from raggesture.body.features import features_of, window
 from raggesture.corpus.beat2 import read_clip, read_corpus
 from raggesture.encoders.conditioning import OUR_RULES, RELEASED_RULES, ConditionEncoder, ConditionRules

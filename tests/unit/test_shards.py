@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers_corpus import NAMES, LengthText, MeanAudio, tiny_corpus
+from helpers_beat2 import NAMES, LengthText, MeanAudio, tiny_corpus
 from raggesture.body.features import features_of
 from raggesture.corpus.beat2 import read_clip
 from raggesture.corpus.build import corpus_features
@@ -119,7 +119,7 @@ from pathlib import Path
 from raggesture.corpus import shards
 from raggesture.corpus.build import corpus_features
 from raggesture.encoders.conditioning import ConditionEncoder
-from helpers_corpus import LengthText, MeanAudio
+from helpers_beat2 import LengthText, MeanAudio
 
 root, store, moment, survive = sys.argv[1:]
 seen = []

@@ -252,7 +252,6 @@ class Worker:
 
 def options_of(settings: Settings) -> GenerateOptions:
     """The pipeline's options of the settings."""
-    from raggesture.encoders.conditioning import ConditionRules
     from raggesture.pipeline import GenerateOptions
 
     chosen, compat = settings.generate, settings.compat
@@ -264,7 +263,7 @@ def options_of(settings: Settings) -> GenerateOptions:
         speaker=chosen.speaker,
         chunks=settings.placement.chunks,
         plant_feet=chosen.plant_feet,
-        conditions=ConditionRules(compat.text_context, compat.border_words, compat.frame_alignment, compat.resampling),
+        conditions=compat.rules(),
         posterior=compat.posterior,
         translation=compat.translation,
         interpolation=compat.interpolation,

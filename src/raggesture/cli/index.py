@@ -143,15 +143,24 @@ def remove(
 @app.command()
 def info(
     folder: Folder,
+    recall: Annotated[int, typer.Option("--recall", metavar="N", min=0, help="Search N times exactly and by neighbours: recall, times, memory.")] = 0,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Say what an index holds."""
+    """Say what an index holds, and with --recall how well and how fast it is searched."""
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.retrieval.index import Index
+        from raggesture.retrieval.neighbours import recall_report
 
-        _show_info(Index.open(index_path(folder)).info(), as_json=as_json, more={})
+        opened = Index.open(index_path(folder))
+        report = recall_report(opened, recall) if recall else None
+        _show_info(opened.info(), as_json=as_json, more={"recall": asdict(report)} if report else {})
+        if report and not as_json:
+            result(
+                f"search, {report.queries} queries: exact {report.exact_ms:.2f} ms, by neighbours {report.neighbours_ms:.2f} ms with recall@10 "
+                f"{report.recall:.3f}; in memory {report.columns_bytes / 1e6:.1f} MB, with neighbours {report.neighbours_bytes / 1e6:.1f} MB more"
+            )
 
 
 @app.command()

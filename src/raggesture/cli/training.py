@@ -110,7 +110,10 @@ def carry_out(request: Request, settings: Settings) -> None:
         if request.stages != ("fgd",):
             with processes.main_first():
                 folders = settings.encoders.folders()
-                data = read_data(request.data, request.out / CACHE_FOLDER, recipe, request.held_out, split=request.split, progress=stage, folders=folders)
+                data = read_data(
+                    request.data, request.out / CACHE_FOLDER, recipe, request.held_out, split=request.split, progress=stage, folders=folders,
+                    device=str(processes.device),
+                )  # fmt: skip
         if "vae" in request.stages and request.codec is None:
             paths, outcomes = train_parts(data, recipe, place, request.parts)
             made.paths.extend(paths)

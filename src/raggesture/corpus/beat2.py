@@ -5,149 +5,92 @@ Folders: ``smplxflame_30/<id>.npz`` (needed), ``wave16k/<id>.wav``, ``textgrid/<
 ``train_test_split.csv``. Ids are ``<number>_<name>_<type>_<start>_<end>``; the speaker is the name.
 
 Conventions: seconds from the start of the clip; motion comes out at 15 fps. Source: METHOD part I (a).
+Differs from the released code: a clip without a discourse file is read by its TextGrid, a missing sem or prom file is no crash (``Clip.derived``
+names what was missing), a row that cannot be used costs that row.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-from raggesture.clock import MODEL_FPS
 from raggesture.corpus.annotations import read_discourse, read_labels, read_prominence, read_textgrid
+from raggesture.corpus.body_file import read_body
 from raggesture.corpus.clip import Clip, GestureLabel
-from raggesture.errors import InputError, did_you_mean
-from raggesture.motion import Motion, halve_rate, read_npz
+from raggesture.corpus.faults import FIRM, Report, Sieve, warn
+from raggesture.corpus.split import MOTION_DIR, SPLIT_FILE, clip_ids, speaker_of
+from raggesture.errors import InputError
 from raggesture.types import Relation, Transcript
 
-__all__ = ["Clip", "GestureLabel", "clip_ids", "complete", "read_clip", "read_corpus", "speaker_of", "transcript_of"]
-
-MOTION_DIR = "smplxflame_30"
-SPLIT_FILE = "train_test_split.csv"
+__all__ = ["MOTION_DIR", "SPLIT_FILE", "Clip", "GestureLabel", "clip_ids", "complete", "read_clip", "read_corpus", "speaker_of", "transcript_of"]
 
 
-def speaker_of(clip_id: str) -> str:
-    """Name of the speaker in an id: ``2_scott_0_1_1`` -> ``scott``; an id of another form is its own speaker."""
-    parts = clip_id.split("_")
-    return parts[1] if len(parts) >= 5 and parts[0].isdigit() else clip_id
+def _words(root: Path, clip_id: str, sieve: Sieve) -> tuple[Transcript, tuple[Relation, ...] | None]:
+    """The clip's words, and its relations if the corpus has them."""
+    discourse, textgrid = root / "discourse_rels" / f"{clip_id}_whisper_relations.json", root / "textgrid" / f"{clip_id}.TextGrid"
+    if discourse.is_file():
+        return read_discourse(discourse, sieve)
+    if textgrid.is_file():
+        return read_textgrid(textgrid), None
+    raise InputError(f"{textgrid}: no such file, nor {discourse.name}; expected the clip's words in one of them - add it")
 
 
-def _split_rows(root: Path) -> list[tuple[str, str]]:
-    path = root / SPLIT_FILE
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            if not {"id", "type"} <= set(reader.fieldnames or ()):
-                raise InputError(f"{path}: columns {reader.fieldnames}; expected id,type - add the header row")
-            rows = [((row["id"] or "").strip(), (row["type"] or "").strip()) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as fault:
-        raise InputError(f"{path}: cannot be read ({fault}); expected a table with the columns id,type - write it again") from fault
-    for number, (clip_id, kind) in enumerate(rows, start=2):
-        if not clip_id or not kind or Path(clip_id).name != clip_id:
-            raise InputError(f"{path}: row {number} is {clip_id!r},{kind!r}; expected the id of a clip and its split - correct it")
-    return rows
-
-
-def clip_ids(root: Path, split: str | None = None, speakers: Collection[str] | None = None) -> tuple[str, ...]:
-    """Ids of the corpus in order: of one split, or (``None``) of every motion file.
-
-    For ``train`` the rows of type ``additional`` come first, as in the published code. ``speakers`` keeps those names.
-
-    Raises:
-        InputError: the folder is not a corpus, the split file is missing or malformed, or the split is unknown.
-    """
-    if not (root / MOTION_DIR).is_dir():
-        raise InputError(f"{root}: no folder {MOTION_DIR}; expected a corpus in BEAT2's layout - check the path")
-    if split is None:
-        ids = sorted(path.stem for path in (root / MOTION_DIR).glob("*.npz"))
-    elif not (root / SPLIT_FILE).is_file():
-        raise InputError(f"{root / SPLIT_FILE}: no such file; expected it for the split {split!r} - add it, or read the whole corpus")
-    else:
-        rows = _split_rows(root)
-        known = {kind for _, kind in rows}
-        if split not in known:
-            raise InputError(f"{root / SPLIT_FILE}: no split {split!r}; {did_you_mean(split, known)} - name one of these")
-        ahead = [clip_id for clip_id, kind in rows if kind == "additional"] if split == "train" else []
-        ids = ahead + [clip_id for clip_id, kind in rows if kind == split]
-    return tuple(clip_id for clip_id in ids if speakers is None or speaker_of(clip_id) in speakers)
-
-
-def _motion(path: Path) -> Motion:
-    motion = read_npz(path)
-    if motion.frames == 0:
-        raise InputError(f"{path}: no frames; expected at least one - export it again")
-    if motion.fps == MODEL_FPS:
-        return motion
-    try:
-        return halve_rate(motion)
-    except InputError as fault:
-        raise InputError(f"{path}: {fault}") from fault
-
-
-def read_clip(root: Path, clip_id: str) -> Clip:
+def read_clip(root: Path, clip_id: str, sieve: Sieve = FIRM, *, voice: bool = False) -> Clip:
     """Read one clip. Pieces the corpus lacks stay empty and are named in ``Clip.derived`` (see ``complete``).
 
     Words come from the discourse file's tokens if there is one (as in the published code), else from the TextGrid.
 
+    Args:
+        sieve: takes rows of annotations that cannot be used. voice: a missing recording is an error.
+
     Raises:
-        InputError: a file is missing that must be there, or malformed; the message names the file and the row.
+        InputError: a file is missing that must be there, or is not what it should be; the message names the file (strict: also the row).
     """
-    motion = _motion(root / MOTION_DIR / f"{clip_id}.npz")
-    discourse = root / "discourse_rels" / f"{clip_id}_whisper_relations.json"
-    textgrid, sem = root / "textgrid" / f"{clip_id}.TextGrid", root / "sem" / f"{clip_id}.txt"
-    prom, wave = root / "prom" / f"{clip_id}.prom", root / "wave16k" / f"{clip_id}.wav"
-    missing: list[str] = []
-    relations: tuple[Relation, ...] = ()
-    if discourse.is_file():
-        transcript, relations = read_discourse(discourse)
-    elif textgrid.is_file():
-        transcript = read_textgrid(textgrid)
-        missing.append("relations")
-    else:
-        raise InputError(f"{textgrid}: no such file, nor {discourse.name}; expected the clip's words in one of them - add it")
-    labels: tuple[GestureLabel, ...] = ()
-    if sem.is_file():
-        labels = read_labels(sem, root / "strokes" / f"{clip_id}.tsv", motion.duration_s)
-    else:
-        missing.append("labels")
-    prominence: tuple[float, ...] = ()
-    if prom.is_file():
-        prominence = read_prominence(prom, transcript)
-    else:
-        missing.append("prominence")
-    return Clip(clip_id, speaker_of(clip_id), motion, transcript, relations, labels, prominence, wave if wave.is_file() else None, tuple(missing))
+    mine = sieve.of(clip_id)
+    body = read_body(root / MOTION_DIR / f"{clip_id}.npz")
+    sem, prom, wave = root / "sem" / f"{clip_id}.txt", root / "prom" / f"{clip_id}.prom", root / "wave16k" / f"{clip_id}.wav"
+    if voice and not wave.is_file():
+        raise InputError(f"{wave}: no such file; expected the clip's recording - add it, or take the clip out of the corpus")
+    transcript, relations = _words(root, clip_id, mine)
+    labels = read_labels(sem, root / "strokes" / f"{clip_id}.tsv", body.motion.duration_s, mine) if sem.is_file() else None
+    prominence = read_prominence(prom, transcript, mine) if prom.is_file() else None
+    pieces = {"relations": relations, "labels": labels, "prominence": prominence}
+    missing = tuple(name for name, piece in pieces.items() if piece is None)
+    found = wave if wave.is_file() else None
+    return Clip(clip_id, speaker_of(clip_id), body.motion, transcript, relations or (), labels or (), prominence or (), found, missing, body.betas)
 
 
 def read_corpus(
     root: Path,
     split: str | None = None,
-    speakers: Collection[str] | None = None,
+    speakers: Collection[str | int] | None = None,
     *,
-    errors: Literal["raise", "skip"] = "raise",
-    skipped: list[InputError] | None = None,
+    strict: bool = False,
+    skipped: Report = warn,
+    voice: bool = True,
+    derive: bool = False,
 ) -> Iterator[Clip]:
     """Iterate over the clips of a corpus, one in memory at a time.
 
     Args:
-        root: the corpus; split: ``train``, ``val``, ``test`` or None for everything; speakers: names to keep.
-        errors: ``raise`` stops at the first bad clip; ``skip`` leaves it out and appends its error to ``skipped``.
+        root: the corpus; split: ``train``, ``val``, ``test`` or None for everything; speakers: names or numbers to keep.
+        strict: stop at the first fault; else what cannot be used is left out and given to ``skipped`` (a warning by default).
+        voice: leave out clips without a recording, as the published code does. derive: ``complete`` each clip.
 
     Raises:
-        InputError: see ``clip_ids`` (at once) and ``read_clip`` (while iterating, unless ``skip``).
+        InputError: see ``clip_ids`` (at once) and ``read_clip`` (while iterating, if strict).
     """
-    ids = clip_ids(root, split, speakers)
+    sieve = Sieve(strict, skipped)
+    ids = clip_ids(root, split, speakers, sieve=sieve)
 
     def clips() -> Iterator[Clip]:
         for clip_id in ids:
             try:
-                clip = read_clip(root, clip_id)
+                clip = read_clip(root, clip_id, sieve, voice=voice)
+                clip = complete(clip) if derive else clip
             except InputError as fault:
-                if errors == "raise":
-                    raise
-                if skipped is not None:
-                    skipped.append(fault)
+                sieve.of(clip_id).leave_out(root / MOTION_DIR / f"{clip_id}.npz", str(fault))
                 continue
             yield clip
 

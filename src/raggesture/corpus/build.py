@@ -17,7 +17,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from raggesture.corpus.beat2 import clip_ids, read_clip
-from raggesture.corpus.faults import Report, Skipped, warn
+from raggesture.corpus.faults import Report, Sieve, Skipped, warn
 from raggesture.corpus.features import PUBLISHED_STRIDE_FRAMES, encode_clip
 from raggesture.corpus.identity import FileState, digest_of, file_state, settings_of
 from raggesture.corpus.shards import CLIPS_DIR, SCHEMA, ClipRow, ClipShard, FeatureStore, shard_file, write_shard
@@ -92,7 +92,7 @@ def _one(task: _Task, clip_id: str, known: dict[str, FileState]) -> _Done:
     computed = about is None
     if about is None:
         try:
-            clip = read_clip(task.root, clip_id)
+            clip = read_clip(task.root, clip_id, Sieve(task.strict, notes.append), voice=True)
             features = encode_clip(clip, task.encoder, stride_frames=task.stride_frames)
         except _PROBLEMS as fault:
             if task.strict:
@@ -197,7 +197,7 @@ def corpus_features(
     folder: Path,
     encoder: ConditionEncoder,
     *,
-    speakers: Collection[str] | None = None,
+    speakers: Collection[str | int] | None = None,
     stride_frames: int = PUBLISHED_STRIDE_FRAMES,
     workers: int = 1,
     strict: bool = False,
@@ -214,20 +214,24 @@ def corpus_features(
     Raises:
         InputError: the folder is not a corpus, nothing of it can be used, or (strict) something cannot. ModelError: an encoder's weights are missing.
     """
-    ids = clip_ids(root, split, speakers)
+    skipped: list[Skipped] = []
+
+    def lost(fault: Skipped) -> None:
+        skipped.append(fault)
+        report(fault)
+
+    ids = clip_ids(root, split, speakers, sieve=Sieve(strict, lost))
     settings = dict(settings_of(encoder, stride_frames))
     (folder / CLIPS_DIR).mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     known = _read_states(folder, root)
     task = _Task(root, folder, encoder, stride_frames, json.dumps(settings, sort_keys=True), strict)
     rows: list[ClipRow] = []
-    skipped: list[Skipped] = []
     states = dict(known)
     computed = 0
     for number, done in enumerate(_run(task, ids, known, workers)):
         for fault in done.skipped:
-            report(fault)
-        skipped += done.skipped
+            lost(fault)
         states |= done.states
         rows += [done.row] if done.row is not None else []
         computed += done.computed

@@ -9,6 +9,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from raggesture.errors import InputError
 from raggesture.motion import Motion
 from raggesture.types import GESTURE_KINDS, Relation, Transcript
@@ -19,7 +22,8 @@ class GestureLabel:
     """One annotated gesture: its word, kind (one of ``GESTURE_KINDS``), name in a lexicon ("" if unknown) and times.
 
     The phases are Kendon's: preparation from ``prep_start`` to ``stroke`` (the apex), hold until ``hold_end``, retraction
-    (or the way into the next gesture) until ``retract_end``; None where the corpus does not say (BEAT2 does not).
+    (or the way into the next gesture) until ``retract_end``; None where the corpus does not say (BEAT2 does not). ``score`` is BEAT2's
+    semantic score of the gesture, 0 where there is none.
     """
 
     word: str
@@ -31,6 +35,7 @@ class GestureLabel:
     hold_end: float | None = None
     prep_start: float | None = None
     retract_end: float | None = None
+    score: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in GESTURE_KINDS:
@@ -51,7 +56,7 @@ class Clip:
     """One take. ``motion`` is at 15 fps; ``prominence[i]`` belongs to ``transcript.words[i]`` (empty: unknown).
 
     ``derived`` names the pieces the corpus did not hold, which were left empty or may be derived from the voice
-    (``relations``, ``prominence``).
+    (``relations``, ``prominence``). ``betas`` (300,) is the shape of the body, None where it is not known.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Clip:
     prominence: tuple[float, ...] = ()
     wave_path: Path | None = None
     derived: tuple[str, ...] = ()
+    betas: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.prominence and len(self.prominence) != len(self.transcript.words):

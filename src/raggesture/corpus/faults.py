@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raggesture.errors import InputError
@@ -31,7 +31,7 @@ class Skipped:
         return self.row is None
 
     def __str__(self) -> str:
-        return f"{'clip' if self.whole else 'row of clip'} {self.clip} left out: {self.reason}"
+        return f"clip {self.clip}: left out{'' if self.whole else ' a row'}: {self.reason}"
 
 
 Report = Callable[[Skipped], None]
@@ -45,16 +45,27 @@ def warn(skipped: Skipped) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """How faults are taken: ``strict`` raises each, else each goes to ``report``."""
+    """How faults of ``clip`` are taken: ``strict`` raises each, else each goes to ``report``.
+
+    ``outside_is_fault`` off: also a strict sieve reports rows that are well-formed but lie outside the clip, and goes on.
+    """
 
     strict: bool = False
     report: Report = warn
+    clip: str = ""
+    outside_is_fault: bool = True
 
-    def leave_out(self, clip: str, path: Path, reason: str, row: int | None = None) -> None:
+    def of(self, clip: str) -> Sieve:
+        """The same for another clip."""
+        return replace(self, clip=clip)
+
+    def leave_out(self, path: Path, reason: str, row: int | None = None, *, outside: bool = False) -> None:
         """Record one fault. Raises InputError with ``reason`` when strict."""
-        if self.strict:
+        if self.strict and not (outside and not self.outside_is_fault):
             raise InputError(reason)
-        self.report(Skipped(clip, path, reason, row))
+        self.report(Skipped(self.clip, path, reason, row))
 
 
 STRICT = Sieve(strict=True)
+FIRM = Sieve(strict=True, outside_is_fault=False)
+"""Malformed rows are errors, rows outside the clip are left out with a warning."""

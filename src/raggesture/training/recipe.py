@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from raggesture.body.joints import FEATURES_OF_PART, PARTS, Part
+from raggesture.encoders.conditioning import OUR_RULES, ConditionRules
 from raggesture.encoders.registry import audio_encoder, text_encoder
 from raggesture.errors import ConfigError
 from raggesture.metrics.fgd import EvaluationKit
@@ -39,7 +40,10 @@ DENOISER_RUN = "denoiser"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to train. The denoiser's latent, text, audio and speaker sizes are taken from the codec and the data, whatever ``denoiser`` says."""
+    """What to train. The denoiser's latent, text, audio and speaker sizes are taken from the codec and the data, whatever ``denoiser`` says.
+
+    ``rules``: how words and voice become conditions.
+    """
 
     codec: CodecTraining
     denoiser: DenoiserConfig
@@ -48,6 +52,7 @@ class Recipe:
     name: str = "starter"
     text_encoder: str = "minilm"
     audio_encoder: str = "prosody"
+    rules: ConditionRules = OUR_RULES
     mixing: Mixing = Mixing()  # noqa: RUF009 - frozen
     temperature: float = 1.0
     provenance: str = ""
@@ -97,13 +102,17 @@ def read_data(
     split: str | None = "train",
     progress: Callable[[str], None] | None = None,
     folders: Mapping[str, Path] | None = None,
+    device: str = "cpu",
 ) -> TrainingData:
-    """Arrays of a split (None: the whole corpus) and of a held-out one of a BEAT2-layout corpus, through the cache. ``folders``: encoders' weights by name."""
+    """Arrays of a split (None: the whole corpus) and of a held-out one of a BEAT2-layout corpus, through the cache.
+
+    ``folders``: encoders' weights by name. ``device``: where the encoders' networks compute.
+    """
     places = folders or {}
-    text = text_encoder(recipe.text_encoder, places.get(recipe.text_encoder))
-    audio = audio_encoder(recipe.audio_encoder, places.get(recipe.audio_encoder))
-    train = cached_dataset(root, split, cache, text, audio, progress=progress)
-    held = None if held_out is None else cached_dataset(root, held_out, cache, text, audio, speakers=train.speakers, progress=progress)
+    text = text_encoder(recipe.text_encoder, places.get(recipe.text_encoder), device)
+    audio = audio_encoder(recipe.audio_encoder, places.get(recipe.audio_encoder), device)
+    train = cached_dataset(root, split, cache, text, audio, progress=progress, rules=recipe.rules)
+    held = None if held_out is None else cached_dataset(root, held_out, cache, text, audio, train.speakers, progress, rules=recipe.rules)
     return TrainingData(train, held)
 
 

@@ -54,6 +54,7 @@ def recipe_of(settings: Settings, *, name: str, provenance: str = "", licence: s
         name=name,
         text_encoder=model.text_encoder,
         audio_encoder=model.audio_encoder,
+        rules=settings.compat.rules(),
         mixing=Mixing(**model.mixing.model_dump()),
         temperature=model.temperature,
         provenance=provenance,
