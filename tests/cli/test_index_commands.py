@@ -42,7 +42,7 @@ def test_build_with_a_bad_clip(call: Call, tmp_path: Path) -> None:
     data = json.loads(found.out)
     assert data["manifest"]["clips"] == 2 and dict(data["kinds"])["iconic"] == 4
     assert [each["clip"] for each in data["left_out"]] == ["2_bob_0_1_1"] and "motion without audio" in data["left_out"][0]["reason"]
-    assert "left out: " in found.err and "1 clips left out" in found.err
+    assert "left out: " in found.err and "1 clips and 0 rows left out" in found.err
     strict = call("index", "build", corpus, "--out", tmp_path / "j", "--strict")
     assert strict.code == 3 and "2_bob_0_1_1.npz: motion without audio" in strict.error and not (tmp_path / "j").exists()
 

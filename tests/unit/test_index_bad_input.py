@@ -97,7 +97,44 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+ROWS = (
+    "sem: too few columns",
+    "sem: no number",
+    "sem: ends before it starts",
+    "strokes out of order",
+    "prominence: no number",
+    "discourse: token out of range",
+    "discourse: token without time",
+)
+"""Faults that cost a row, not its clip."""
+
+
+@pytest.mark.parametrize("fault", ROWS)
+def test_a_bad_row_is_left_out_and_named(tmp_path: Path, fault: str) -> None:
+    corpus = make_corpus(tmp_path / "c", (GOOD, BAD))
+    harm, message = FAULTS[fault]
+    harm(corpus)
+    with pytest.raises(InputError, match="--strict"):
+        build(corpus, strict=True)
+    report = build(corpus)
+    assert report.clips == (GOOD, BAD)
+    left = report.left_out[0]
+    assert (left.clip, left.whole) == (BAD, False) and re.search(message, left.reason), left.reason
+    assert {e.clip for e in Index.open(tmp_path / "index").exemplars} == {GOOD, BAD}
+
+
+def test_a_row_outside_its_clip_is_named_and_no_fault(tmp_path: Path) -> None:
+    """BEAT2's own labels have such rows; the published code drops them."""
+    corpus = make_corpus(tmp_path / "c", (GOOD, BAD))
+    sem = _file(corpus, "labels")
+    sem.write_text(sem.read_text() + "06_iconic_h\t500\t501\t1\t0.6\tlate\n")
+    report = build(corpus, strict=True)
+    (left,) = report.left_out
+    assert not left.whole and left.outside and re.search(rf"{BAD}\.txt: row 5", left.reason), left.reason
+    assert "late" not in {e.word for e in Index.open(tmp_path / "index").exemplars}
+
+
+@pytest.mark.parametrize("fault", [each for each in FAULTS if each not in ROWS])
 def test_one_bad_clip_is_left_out_and_named(tmp_path: Path, fault: str) -> None:
     corpus = make_corpus(tmp_path / "c", (GOOD, BAD))
     harm, message = FAULTS[fault]
@@ -113,7 +150,7 @@ def test_one_bad_clip_is_left_out_and_named(tmp_path: Path, fault: str) -> None:
 def test_strict_builds_nothing_and_goes_on_after_the_repair(tmp_path: Path) -> None:
     corpus = make_corpus(tmp_path / "c", (GOOD, BAD))
     without(corpus, BAD, "wave")
-    with pytest.raises(InputError, match=rf"1 clips cannot be used .*{BAD}\.npz: motion without audio.*--strict"):
+    with pytest.raises(InputError, match=rf"1 clips or rows cannot be used .*{BAD}\.npz: motion without audio.*--strict"):
         build(corpus, strict=True)
     assert not (tmp_path / "index").exists()
     _voice_of(10.5)(corpus)

@@ -47,8 +47,9 @@ def _clip_progress(quiet: bool) -> Iterator[JobProgress]:
 def _warn(left_out: Sequence[LeftOut]) -> None:
     for each in left_out:
         LOGGER.warning("left out: %s", each.reason)
+    clips = sum(each.whole for each in left_out)
     if left_out:
-        LOGGER.warning("%d clips left out, see above; the index is built without them", len(left_out))
+        LOGGER.warning("%d clips and %d rows left out, see above; the index is built without them", clips, len(left_out) - clips)
 
 
 @app.command()
@@ -151,10 +152,11 @@ def info(
     """Say what an index holds, and with --recall how well and how fast it is searched."""
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.retrieval.index import Index
-        from raggesture.retrieval.neighbours import recall_report
+        from raggesture.retrieval.neighbours import EXACT_WORDS, Neighbours, recall_report
 
         opened = Index.open(index_path(folder))
-        report = recall_report(opened, recall) if recall else None
+        neighbours = Neighbours(opened, graph=opened.word_graph() if len(opened.vocabulary) > EXACT_WORDS else None) if recall else None
+        report = recall_report(opened, recall, neighbours=neighbours) if recall else None
         _show_info(opened.info(), as_json=as_json, more={"recall": asdict(report)} if report else {})
         if report and not as_json:
             result(

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from raggesture.clock import MODEL_FPS
 from raggesture.corpus.beat2 import speaker_of
+from raggesture.corpus.body_file import read_body
 from raggesture.corpus.clip import Clip
 from raggesture.errors import InputError
-from raggesture.motion import halve_rate, read_npz
 from raggesture.speech.load import load_speech
 from raggesture.speech.transcript import find_sidecar
 
@@ -68,14 +67,7 @@ def read_take(take: TakeFiles) -> Clip:
         raise InputError(f"{take.audio}: audio without motion; expected {take.name}.npz beside it - add it or take the recording away")
     if take.audio is None:
         raise InputError(f"{take.motion}: motion without audio; expected {take.name}.wav beside it - add the recording")
-    motion = read_npz(take.motion)
-    if motion.frames == 0:
-        raise InputError(f"{take.motion}: no frames; expected at least one - export it again")
-    if motion.fps != MODEL_FPS:
-        try:
-            motion = halve_rate(motion)
-        except InputError as fault:
-            raise InputError(f"{take.motion}: {fault}") from fault
+    motion = read_body(take.motion).motion
     speech = load_speech(take.audio, speaker=take.speaker)
     derived = ("relations", "labels", "prominence", *(() if take.transcript else ("words",)))
     return Clip(take.name, take.speaker, motion, speech.transcript, wave_path=take.audio, derived=derived)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import threading
@@ -17,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from raggesture.corpus.beat2 import MOTION_DIR, SPLIT_FILE, clip_ids, read_clip, speaker_of
 from raggesture.corpus.clip import Clip
+from raggesture.corpus.faults import Sieve
 from raggesture.corpus.take import take_files
 from raggesture.corpus.takes import TakeFiles, find_takes, read_take
 from raggesture.encoders.base import AudioEncoder, TextEncoder
@@ -40,10 +42,26 @@ _PARENT_CHECK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A clip that is not in the index, and why (the reason names file and row)."""
+    """A clip that is not in the index, or a row of its annotations (``whole`` off), and why: the reason names file and row.
+
+    ``outside``: a well-formed row that lies outside its clip, which ``--strict`` does not mind (BEAT2 has them).
+    """
 
     clip: str
     reason: str
+    whole: bool = True
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Notes(Sieve):
+    """Collects rows that cannot be used."""
+
+    rows: list[LeftOut] = field(default_factory=list)
+
+    def leave_out(self, path: Path, reason: str, row: int | None = None, *, outside: bool = False) -> None:
+        """Note one row."""
+        self.rows.append(LeftOut(self.clip, reason, whole=False, outside=outside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +140,36 @@ def jobs_of(root: Path, found: Found, encoders: tuple[str, str], grid: str, work
     return tuple(jobs)
 
 
-def _read(job: Job) -> Clip:
+def _read(job: Job, notes: _Notes) -> Clip:
     try:
         job.name.encode()
     except UnicodeEncodeError as fault:
         raise InputError(f"{job.root}: a file's name is not valid Unicode ({job.name!r}); expected one that is - rename it") from fault
-    clip = read_take(job.take) if job.take is not None else read_clip(job.root, job.name)
+    clip = read_take(job.take) if job.take is not None else read_clip(job.root, job.name, notes)
     motion = job.take.motion if job.take is not None and job.take.motion is not None else job.root / MOTION_DIR / f"{job.name}.npz"
     check_clip(clip, motion)
     return derive(clip)
+
+
+def _notes_of(job: Job) -> Path:
+    """Where the rows are noted that were left out of a clip."""
+    return job.target.with_suffix(".json")
+
+
+def _keep_notes(job: Job, rows: list[LeftOut]) -> None:
+    """Before the product: a product that is there has its notes."""
+    if not rows:
+        _notes_of(job).unlink(missing_ok=True)
+        return
+    partial = _notes_of(job).with_suffix(".partial")
+    partial.write_text(json.dumps([asdict(each) for each in rows]), encoding="utf-8")
+    partial.replace(_notes_of(job))
+
+
+def rows_left_out(jobs: Iterable[Job]) -> tuple[LeftOut, ...]:
+    """The rows that were left out of clips that are in."""
+    noted = [json.loads(_notes_of(job).read_text(encoding="utf-8")) for job in jobs if job.target.is_file() and _notes_of(job).is_file()]
+    return tuple(LeftOut(**each) for rows in noted for each in rows)
 
 
 def do_job(job: Job, text: TextEncoder, audio: AudioEncoder) -> LeftOut | None:
@@ -140,7 +179,10 @@ def do_job(job: Job, text: TextEncoder, audio: AudioEncoder) -> LeftOut | None:
         ModelError: something that every clip needs is not installed.
     """
     try:
-        save_product(product_of(_read(job), text, audio, grid=job.grid), job.target)
+        notes = _Notes(clip=job.name)
+        product = product_of(_read(job, notes), text, audio, grid=job.grid)
+        _keep_notes(job, notes.rows)
+        save_product(product, job.target)
     except ModelError:
         raise
     except RaggestureError as fault:

@@ -27,7 +27,7 @@ from raggesture.retrieval.build import (
     write_segment,
     write_tables,
 )
-from raggesture.retrieval.jobs import Found, JobProgress, LeftOut, find_clips, jobs_of, products_of, work_folder, work_on
+from raggesture.retrieval.jobs import Found, JobProgress, LeftOut, find_clips, jobs_of, products_of, rows_left_out, work_folder, work_on
 from raggesture.retrieval.rows import RowsReader, writing_rows
 from raggesture.retrieval.store import GRAPH, ROWS, VECTORS, IndexFile, IndexManifest, check_files, read_manifest, segment_number, swap_manifest, writing
 
@@ -57,12 +57,13 @@ class Report:
 
 
 def _check_left_out(corpus: Path, left_out: Sequence[LeftOut], *, strict: bool, nothing: bool) -> None:
+    left_out = [each for each in left_out if not each.outside]
     reasons = "; ".join(each.reason for each in left_out[:_SHOWN]) + (f"; and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else "")
     if nothing:
         why = f" ({reasons})" if left_out else ""
         raise InputError(f"{corpus}: no clips to index{why}; expected at least one - check the corpus folder and its split")
     if strict and left_out:
-        raise InputError(f"{corpus}: {len(left_out)} clips cannot be used ({reasons}); expected none with --strict - repair them and give the command again")
+        raise InputError(f"{corpus}: {len(left_out)} clips or rows cannot be used ({reasons}); expected none with --strict - repair them")
 
 
 def build_corpus(
@@ -90,7 +91,7 @@ def build_corpus(
     about = About(target.name, text.name, text.dim, audio.name, audio.dim, licence, grid)
     with work_folder(target) as work:
         jobs = jobs_of(corpus, found, (text.name, audio.name), grid, work)
-        left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress))
+        left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress), *rows_left_out(jobs))
         done = tuple(job.name for job in jobs if job.target.is_file())
         _check_left_out(corpus, left_out, strict=choice.strict, nothing=not done)
         folder = work / "index"
@@ -152,7 +153,7 @@ def add_corpus(
         found = _without(find_clips(corpus, choice.split, choice.speakers), known, folder)
         with work_folder(folder) as work:
             jobs = jobs_of(corpus, found, (text.name, audio.name), before.grid, work)
-            left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress))
+            left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress), *rows_left_out(jobs))
             done = tuple(job.name for job in jobs if job.target.is_file())
             _check_left_out(corpus, left_out, strict=choice.strict, nothing=not done)
             try:
