@@ -78,8 +78,19 @@ class Estimate:
 
 
 def estimate(objective: nn.Module, inputs: tuple[Tensor, ...], *, averaged: bool, dtype: torch.dtype = torch.float32) -> Estimate:
-    """Count what one forward pass over ``inputs`` keeps for the backward pass. Kernels' own work space is not in it."""
+    """Count what a forward pass keeps for the backward pass, for ``inputs`` and for twice them: what does not double is fixed (weights in another precision).
+
+    Kernels' own work space and the gradients on the way back are not in it.
+    """
     parameters = sum(value.numel() for value in objective.parameters())
+    rows = max(int(inputs[0].shape[0]), 1)
+    once, twice = _kept(objective, inputs, dtype), _kept(objective, tuple(torch.cat((each, each)) for each in inputs), dtype)
+    copies = 5 if averaged else 4  # weights, gradients, two moments, the average
+    return Estimate(parameters, 4 * copies * parameters + max(2 * once - twice, 0), max(twice - once, 0) // rows)
+
+
+def _kept(objective: nn.Module, inputs: tuple[Tensor, ...], dtype: torch.dtype) -> int:
+    """Bytes that the backward pass of one forward pass needs beside the module's own tensors."""
     own = {value.untyped_storage().data_ptr() for value in (*objective.parameters(), *objective.buffers())}
     kept: dict[int, int] = {}
     alive: list[Tensor] = []  # a storage must live, or its address is used again
@@ -94,5 +105,4 @@ def estimate(objective: nn.Module, inputs: tuple[Tensor, ...], *, averaged: bool
     mixed = torch.autocast(inputs[0].device.type, dtype=dtype, enabled=dtype != torch.float32)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixed:
         objective(*inputs)
-    copies = 5 if averaged else 4  # weights, gradients, two moments, the average
-    return Estimate(parameters, 4 * copies * parameters, sum(kept.values()) // max(int(inputs[0].shape[0]), 1))
+    return sum(kept.values())

@@ -55,8 +55,7 @@ class Processes:
         if self.count == 1:
             return module
         on = [self.device] if self.device.type == "cuda" else None
-        # static_graph: parameters that take no part (a table that one decoder does not use) are found once, in the first step
-        return nn.parallel.DistributedDataParallel(module, device_ids=on, static_graph=True, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(module, device_ids=on, static_graph=True)  # an unused table is found once
 
     def mean(self, value: float) -> float:
         """The mean of a number over the processes."""
