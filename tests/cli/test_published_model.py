@@ -140,6 +140,23 @@ def test_switches_are_all_of_the_table() -> None:
     assert set(SWITCHES) == set(Compat.model_fields)
 
 
+def test_the_real_take(call: Call, place: Place, tmp_path: Path, beat2_mini: Path) -> None:
+    """A minute of BEAT2 as an index, its exemplars heard in the real recording, by the published ways; for its own voice it is left out."""
+    index, name = tmp_path / "index", "2_scott_0_1_1"
+    built = call("index", "build", beat2_mini, "--out", index, "--text-encoder", "bert", "--audio-encoder", "wav2vec2")
+    assert built.code == 0, built.err
+    motion = made(call, place, tmp_path, "--profile", "released", "--index", index)
+    trace = read_trace(tmp_path / "talk12.trace.json")
+    assert motion.frames == 360 and trace.placements and {p.clip for p in trace.placements} == {name}
+    own = call(
+        "generate", beat2_mini / "wave16k" / f"{name}.wav", "--transcript", beat2_mini / "textgrid" / f"{name}.TextGrid", "--model", place.model,
+        "--index", index, "--out", tmp_path, "--format", "npz", "--steps", 3, "--retriever", "discourse",
+    )  # fmt: skip
+    assert own.code == 0, own.err
+    trace = read_trace(tmp_path / f"{name}.trace.json")
+    assert read_npz(tmp_path / f"{name}.npz").frames == round(30 * trace.speech.duration_s) and not trace.placements
+
+
 TINY = """schema = 1
 extends = "paper"
 [model.denoiser]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +12,12 @@ from helpers_published import small_published
 from raggesture.body.features import PartFeatures
 from raggesture.body.joints import FEATURES_OF_PART, PARTS, LatentLayout
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_FRAMES
+from raggesture.errors import ModelError
 from raggesture.models.checkpoint import Model
 from raggesture.models.codec import SampledCodec
 from raggesture.models.vae import TransformerVae
 from raggesture.motion import Motion
+from raggesture.retrieval.index import ClipWindow
 from raggesture.synthesis import Synthesizer
 from raggesture.windows import OVERLAP_FRAMES, STRIDE_FRAMES, join_windows
 
@@ -78,3 +82,16 @@ def test_the_released_joint_goes_back_to_the_origin() -> None:
     wanted = (1 - rise) * 0.01 * np.arange(STRIDE_FRAMES, WINDOW_FRAMES) + rise * 0.01 * np.arange(OVERLAP_FRAMES)
     np.testing.assert_allclose(joined.translation[STRIDE_FRAMES:WINDOW_FRAMES, 0], wanted, atol=1e-5)
     assert joined.translation[-1, 0] == pytest.approx(1.49) and ours.translation[-1, 0] == pytest.approx(2.84, abs=0.01)
+
+
+def test_windows_that_nobody_heard_are_refused(model: Model) -> None:
+    """What an index cuts for encoders of windows holds motion alone."""
+    motion = walk()
+    contacts = np.zeros((WINDOW_FRAMES, 4), np.float32)
+    text, audio = np.zeros((150, 16), np.float32), np.zeros((499, 24), np.float32)
+    cut = ClipWindow(motion.rotations, motion.translation, motion.expression, contacts, text, audio, "scott")
+    synthesizer = Synthesizer(model, 4)
+    assert synthesizer.conditions([cut, cut]).audio.shape == (2, 499, 24)
+    for deaf in (replace(cut, text=text[:0]), replace(cut, audio=audio[:0])):
+        with pytest.raises(ModelError, match="exemplars: their conditions were not encoded"):
+            synthesizer.conditions([cut, deaf])

@@ -46,7 +46,8 @@ class ClipWindow:
 
     ``rotations`` (F + 2c, 55, 3) rad, ``translation`` (F + 2c, 3) m, ``expression`` (F + 2c, 100), ``contacts`` (F + 2c, 4);
     ``text`` (F, Ct) frame-aligned word vectors, ``audio`` (F, Ca). Outside the clip the first or last frame
-    of the motion is repeated; text and audio are zero there (a pause), as in training. All float32.
+    of the motion is repeated; text and audio are zero there (a pause), as in training. Both are empty, (0, C), where
+    the index keeps none because the encoders read windows (``retrieval.clip_conditions`` hears them). All float32.
     """
 
     rotations: NDArray[np.float32]
