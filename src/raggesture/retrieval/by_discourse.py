@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, Field
 
 from raggesture.plugins.hookspecs import Retriever, hookimpl
-from raggesture.retrieval.filters import Filter, FilterOptions, check_kinds, of_kinds
+from raggesture.retrieval.filters import check_kinds, of_kinds
 from raggesture.retrieval.query import query_of_relation
-from raggesture.retrieval.rank import Weights, by_terms
+from raggesture.retrieval.rank import Weights
+from raggesture.retrieval.weighting import Ranking, RankingOptions
 from raggesture.speech.connectives import SENSES
 from raggesture.types import Cues, Hit, Query, Speech
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 WEIGHTS = Weights(kind=2.0, word=4.0, similarity=0.0, speaker=3.0, prominence=4.0)
 
 
-class DiscourseOptions(FilterOptions):
-    """``weight``: how strongly an exemplar shapes the motion; the filters of ``FilterOptions``, whose kinds are senses here."""
+class DiscourseOptions(RankingOptions):
+    """``weight``: how strongly an exemplar shapes the motion; ``weighting`` and filters of ``RankingOptions``, whose kinds are senses here."""
 
     weight: float = Field(default=1.0, ge=0, le=1)
 
@@ -40,7 +41,7 @@ class DiscourseRetriever:
     def __init__(self, options: DiscourseOptions) -> None:
         check_kinds(options.kinds, SENSES)
         self.options = options
-        self._filter = Filter(options)
+        self._ranking = Ranking("discourse", options, WEIGHTS)
 
     def queries(self, speech: Speech, cues: Cues) -> Sequence[Query]:
         """One query per relation, its stroke on the connective."""
@@ -49,7 +50,7 @@ class DiscourseRetriever:
 
     def rank(self, query: Query, index: Index) -> Sequence[Hit]:
         """Rank by the published terms."""
-        return by_terms(query, self._filter(index), WEIGHTS)
+        return self._ranking(query, index)
 
 
 @hookimpl

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, Field
 
 from raggesture.plugins.hookspecs import Retriever, hookimpl
-from raggesture.retrieval.filters import Filter, FilterOptions, check_kinds
+from raggesture.retrieval.filters import check_kinds
 from raggesture.retrieval.labels import KINDS, choose, label_words
 from raggesture.retrieval.query import query_of_word
-from raggesture.retrieval.rank import Weights, by_terms
+from raggesture.retrieval.rank import Weights
+from raggesture.retrieval.weighting import Ranking, RankingOptions
 from raggesture.types import Cues, Hit, Query, Speech
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 WEIGHTS = Weights(kind=2.0, word=5.0, similarity=3.0, speaker=2.0, prominence=0.0)
 
 
-class GestureTypeOptions(FilterOptions):
-    """``max_words``: gestures per ``window_s`` seconds; ``weight``: how strongly an exemplar shapes the motion; the filters of ``FilterOptions``."""
+class GestureTypeOptions(RankingOptions):
+    """``max_words``: gestures per ``window_s`` seconds; ``weight``: how strongly an exemplar shapes the motion; and ``RankingOptions``."""
 
     max_words: int = Field(default=2, ge=0, le=20)
     window_s: float = Field(default=10.0, gt=0)
@@ -42,7 +43,7 @@ class GestureTypeRetriever:
     def __init__(self, options: GestureTypeOptions) -> None:
         check_kinds(options.kinds, KINDS)
         self.options = options
-        self._filter = Filter(options)
+        self._ranking = Ranking("gesture-type", options, WEIGHTS)
 
     def queries(self, speech: Speech, cues: Cues) -> Sequence[Query]:
         """One query per chosen word."""
@@ -53,7 +54,7 @@ class GestureTypeRetriever:
 
     def rank(self, query: Query, index: Index) -> Sequence[Hit]:
         """Rank by the published terms."""
-        return by_terms(query, self._filter(index), WEIGHTS)
+        return self._ranking(query, index)
 
 
 @hookimpl

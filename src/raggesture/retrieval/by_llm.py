@@ -19,13 +19,14 @@ from pydantic import BaseModel, Field
 
 from raggesture.errors import ServiceError
 from raggesture.plugins.hookspecs import Retriever, hookimpl
-from raggesture.retrieval.filters import Filter, FilterOptions, check_kinds
+from raggesture.retrieval.filters import check_kinds
 from raggesture.retrieval.labels import KINDS, choose, label_words
 from raggesture.retrieval.llm_cache import cache_file, read_answer, write_answer
 from raggesture.retrieval.llm_client import BASE_URL, KEY, LlmClient, address, is_configured
 from raggesture.retrieval.llm_question import UnusableAnswer, messages_of, names_of, picks_of, schema_of, windows_of
 from raggesture.retrieval.query import query_of_word
-from raggesture.retrieval.rank import by_terms
+from raggesture.retrieval.rank import Weights
+from raggesture.retrieval.weighting import Ranking, RankingOptions
 from raggesture.types import Cues, Hit, Query, Speech, Word
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("raggesture")
 
 
-class LlmOptions(FilterOptions):
+class LlmOptions(RankingOptions):
     """``max_words``: gestures per window of ``window_s`` seconds; ``timeout_s``: for each answer; ``max_retries``: after faults that may pass;
 
     ``max_wait_s``: the longest pause that a server may ask for; ``concurrency``: windows asked about at a time; ``cache``: keep
-    answers on disk; ``weight``: how strongly an exemplar shapes the motion; the filters of ``FilterOptions``.
+    answers on disk; ``weight``: how strongly an exemplar shapes the motion; ``weighting`` and filters of ``RankingOptions``.
     """
 
     model: str = Field(default="gpt-4o-mini", min_length=1)
@@ -62,7 +63,7 @@ class LlmRetriever:
         check_kinds(options.kinds, KINDS)
         self.options = options
         self._client = LlmClient(options.model, options.timeout_s, options.max_retries, options.max_wait_s)
-        self._filter = Filter(options)
+        self._ranking = Ranking("llm", options, Weights())
 
     def unavailable(self) -> str:
         """Why no language model can be asked; empty where one can."""
@@ -136,7 +137,7 @@ class LlmRetriever:
 
     def rank(self, query: Query, index: Index) -> Sequence[Hit]:
         """Rank by kind, word, word similarity, speaker and prominence."""
-        return by_terms(query, self._filter(index))
+        return self._ranking(query, index)
 
 
 @hookimpl

@@ -45,13 +45,17 @@ RULES: dict[Method, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An annotation of a window: a gesture's word or a connective, its kind or sense, seconds in the window; ``row`` of its exemplar (-1: none)."""
+    """An annotation of a window: a gesture's word or a connective, its kind or sense, seconds in the window; ``row`` of its exemplar (-1: none).
+
+    ``prominence`` counts where the window's words have none of their own.
+    """
 
     word: str
     kind: str
     start: float
     end: float
     row: int = -1
+    prominence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,9 +92,9 @@ class Choice:
 
 
 def _prominences(marks: Sequence[Mark], spoken: Sequence[tuple[str, float]]) -> list[float]:
-    """Of each annotation, NaN where unknown; a window whose prominence is not known at all has none."""
+    """Of each annotation, NaN where unknown."""
     if not spoken:
-        return [np.nan] * len(marks)
+        return [np.nan if mark.prominence is None else mark.prominence for mark in marks]
     return [np.nan if each is None else each[1] for each in map_prominence([mark.word for mark in marks], spoken)]
 
 
