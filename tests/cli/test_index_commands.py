@@ -125,6 +125,14 @@ def test_search_as_a_retriever_does(call: Call, index: Path) -> None:
     assert wrong.code == 4 and "did you mean 'discourse'" in wrong.error
 
 
+def test_an_index_kept_by_a_plugin_that_is_not_there(call: Call) -> None:
+    for command in (("info",), ("search", "--word", "huge")):
+        found = call("index", command[0], "pg://localhost/gestures", *command[1:])
+        assert found.code == 4 and "nobody knows this scheme" in found.error
+    found = call("index", "verify", "pg://localhost/gestures")
+    assert found.code == 2 and "kept by a plugin" in found.error
+
+
 def test_nothing_found_is_an_answer(call: Call, index: Path) -> None:
     found = call("index", "search", index, "--kind", "Contingency.Purpose", "--json")
     assert found.code == 0 and json.loads(found.out)["hits"] == [] and "the index holds" in found.err

@@ -12,7 +12,7 @@ import typer
 
 from raggesture.cli import options as o
 from raggesture.cli.console import LOGGER, progress_bar, result, result_json, table
-from raggesture.cli.index_search import SCHEMA, index_path, search
+from raggesture.cli.index_search import SCHEMA, index_path, open_location, search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,10 +151,9 @@ def info(
 ) -> None:
     """Say what an index holds, and with --recall how well and how fast it is searched."""
     with o.command(verbose=verbose, quiet=quiet):
-        from raggesture.retrieval.index import Index
         from raggesture.retrieval.neighbours import EXACT_WORDS, Neighbours, recall_report
 
-        opened = Index.open(index_path(folder))
+        opened = open_location(folder)
         neighbours = Neighbours(opened, graph=opened.word_graph() if len(opened.vocabulary) > EXACT_WORDS else None) if recall else None
         report = recall_report(opened, recall, neighbours=neighbours) if recall else None
         _show_info(opened.info(), as_json=as_json, more={"recall": asdict(report)} if report else {})

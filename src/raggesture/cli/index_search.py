@@ -11,7 +11,7 @@ import typer
 
 from raggesture.cli import options as o
 from raggesture.cli.console import LOGGER, result_json, table
-from raggesture.errors import ModelError, UsageError
+from raggesture.errors import UsageError
 
 if TYPE_CHECKING:
     from raggesture.retrieval.index import Index
@@ -23,16 +23,29 @@ _SECONDS_A_WORD = 0.4
 Folder = Annotated[str, typer.Argument(metavar="DIR|starter", help="Folder of the index, or 'starter' for the packaged one.")]
 
 
-def index_path(name: str) -> Path:
-    """Folder of an index by its path, or of the packaged one."""
-    from raggesture.resources import PACK_NAME, packaged_dir
+def index_path(location: str) -> Path:
+    """Folder of an index by its path, or of the packaged one.
 
-    if name != PACK_NAME:
-        return Path(name)
-    path = packaged_dir(PACK_NAME, "index")
-    if not path.is_dir():
-        raise ModelError(f"{path}: not there; expected the packaged index - rebuild it (nox -s starter) or name a folder")
-    return path
+    Raises:
+        UsageError: it lies with a plugin's backend, not in a folder.
+    """
+    from raggesture.plugins.locations import index_folder, scheme_of
+
+    if scheme := scheme_of(location):
+        raise UsageError(f"index {scheme}://...: kept by a plugin; expected a folder - 'index info' and 'index search' read it, its plugin changes it")
+    return index_folder(location)
+
+
+def open_location(location: str) -> Index:
+    """Open an index: a folder, the packaged one, or a place that a plugin's backend knows."""
+    from raggesture.plugins.locations import open_index, scheme_of
+    from raggesture.retrieval.index import Index
+
+    if not scheme_of(location):
+        return Index.open(index_path(location))
+    from raggesture.plugins.manager import PluginManager
+
+    return open_index(location, PluginManager.from_environment())
 
 
 def search(
@@ -54,11 +67,9 @@ def search(
 ) -> None:
     """Search an index as a retriever does; every score is explained term by term."""
     with o.command(verbose=verbose, quiet=quiet):
-        from raggesture.retrieval.index import Index
-
         if not (word or kind or gesture or text):
             raise UsageError("index search: nothing to search for; expected --word, --kind, --gesture or --text - give one")
-        opened = _narrowed(Index.open(index_path(folder)), speaker, hand)
+        opened = _narrowed(open_location(folder), speaker, hand)
         if retriever and text and not word:
             hits = _asked_by(retriever, text, opened)
         elif text and not (word or gesture):
