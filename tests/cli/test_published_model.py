@@ -266,5 +266,10 @@ def test_a_recording_that_is_gone(call: Call, place: Place, tmp_path: Path) -> N
     shutil.rmtree(corpus / "wave16k")
     found = refused(call, place, tmp_path / "out", "--index", index)
     assert found.code == 5 and "the recording of clip" in found.error and "is gone; expected" in found.error and "build the index again" in found.error
+    (corpus / "wave16k").mkdir()
+    for path in (place.corpus / "wave16k").iterdir():
+        (corpus / "wave16k" / path.name).write_bytes(b"RIFF, or so it says")
+    damaged = refused(call, place, tmp_path / "out", "--index", index)
+    assert damaged.code == 5 and "the recording of clip" in damaged.error and "cannot be used" in damaged.error
     alone = refused(call, place, tmp_path / "out", "--index", index, "--inject", "none", "--steps", 3, "--format", "npz")
     assert alone.code == 0, alone.err
