@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from corpus_fakes import hum
+from helpers_encoders import AUDIO_DIM, TEXT_DIM, tiny_bert, tiny_wav2vec2
 from raggesture.corpus.starter.style import STYLES
 from raggesture.corpus.starter.writer import write_corpus
 from raggesture.models.checkpoint import load_model, read_manifest
@@ -154,6 +155,23 @@ def test_the_real_take_goes_the_whole_way(call: Call, beat2_mini: Path, profile:
     generates(call, voice, out / "model", tmp_path)
 
 
+def test_the_published_kind_trains_on_its_encoders(call: Call, corpus: Path, tmp_path: Path) -> None:
+    """Windows of wav2vec2 (499 vectors) and BERT, the published rules, attention to frames, x_0, transformer codecs: everything but the sizes."""
+    text = SMALL.replace('extends = "starter"', 'extends = "released"').replace("statistics_windows = 20", "statistics_windows = 0")
+    folders = {"wav2vec2": tiny_wav2vec2(tmp_path / "wav2vec2"), "bert": tiny_bert(tmp_path / "bert")}
+    profile = tmp_path / "tiny.toml"
+    profile.write_text(text + "".join(["\n[encoders]\n", *(f"{name} = {json.dumps(str(folder))}\n" for name, folder in folders.items())]))
+    out = tmp_path / "out"
+    found = call("train", "all", "--data", corpus, "--out", out, "--profile", profile, "--device", "cpu", "--json")
+    assert found.code == 0, found.err
+    assert [run["steps"] for run in json.loads(found.out)["runs"]] == [4, 3, 3, 3, 3, 4]
+    manifest = read_manifest(out / "model")
+    denoiser = manifest.denoiser
+    assert (manifest.text_encoder, manifest.audio_encoder, denoiser.text_dim, denoiser.audio_dim) == ("bert", "wav2vec2", TEXT_DIM, AUDIO_DIM)
+    assert (denoiser.prediction, denoiser.conditioning, denoiser.attention, denoiser.masked_tokens) == ("x0", "frames", "linear", (10, 20, 30))
+    assert manifest.mixing.kind == "published" and load_model(out / "model").codec.latent_std.unique().tolist() == [1.0]
+
+
 def test_dry_run_says_what_it_would_be(call: Call, train: Call, corpus: Path, tmp_path: Path) -> None:
     """The published sizes: 141 million parameters in the denoiser, 44 million in each auto-encoder; epochs become steps; nothing is written."""
     found = call("train", "all", "--data", corpus, "--out", tmp_path / "out", "--batch", 16, "--epochs", 2, "--dry-run", "--json")
@@ -197,3 +215,24 @@ def test_what_is_refused(train: Call, tmp_path: Path, arguments: tuple[str, ...]
     found = train("denoiser", tmp_path / "out", *arguments)
     assert (found.code, message in found.error) == (code, True), found.err
     assert not (tmp_path / "out" / "model").exists()
+
+
+def test_progress_shows_loss_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a person at a terminal: the loss and the pace of the last report, and how long it will take yet."""
+    import io
+
+    from raggesture.cli.training import training_progress
+    from raggesture.training.curves import CurvePoint
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    with training_progress(quiet=False) as (_, report):
+        report(CurvePoint(40, 0.5, 0.8125, 1e-4, 1.0, held_out=0.75, samples_per_s=123.4), 0.25)
+    text = screen.getvalue()
+    assert "step 40, loss 0.8125, held out 0.75, 123 samples/s" in text and "left" in text

@@ -9,12 +9,10 @@ import pytest
 import torch
 from golden_model import KEEP, MIXING, RELEASED, arrays, assert_close, conditions, small_denoiser
 
-from raggesture.diffusion.loss import x0_loss
-from raggesture.diffusion.noise import published
-from raggesture.models.conditions import Conditions
 from raggesture.models.denoiser import Denoiser, DenoiserConfig
 from raggesture.models.folded import Fold
 from raggesture.models.mixing import CONDITION_ONLY, bind
+from raggesture.training.denoiser import DenoiserObjective, loss_mask
 
 FILES = ["denoiser", "denoiser_qmfix"]
 TIMES = [999, 500, 101, 100, 37, 0]
@@ -70,10 +68,10 @@ def test_training_forward_drops_conditions_per_sample(goldens: Path) -> None:
 
 def test_training_step(goldens: Path) -> None:
     data, inputs, denoiser = arrays(goldens, "training_step"), arrays(goldens, "e2e_inputs"), small_denoiser(goldens, RELEASED)
-    given = Conditions(*(torch.stack([inputs[f"test{k}.{name}"] for k in (0, 1)]) for name in ("word", "audio", "speaker_id")))
-    x_t = published().at_timestep(data["latents"], data["noise"], data["t"])
-    predicted = denoiser(x_t, data["t"], denoiser.prepare(given), data["cond_type"].flatten() % 10 > 0)
-    loss = x0_loss(predicted, data["latents"], data["motion_mask"], denoiser.loss_weight(data["t"]))
+    given = (torch.stack([inputs[f"test{k}.{name}"] for k in (0, 1)]) for name in ("word", "audio", "speaker_id"))
+    objective = DenoiserObjective(denoiser, loss_mask(denoiser.layout))  # what 'raggesture train' runs
+    assert torch.equal(objective.mask.expand(2, -1), data["motion_mask"].reshape(2, -1))
+    loss = objective(data["latents"], *given, data["t"], data["noise"], data["cond_type"].flatten() % 10 > 0)
     loss.backward()
     assert_close(loss.detach(), data["loss"], bound=1e-6)
     assert denoiser.joint_embed.weight.grad is not None

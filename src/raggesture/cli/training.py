@@ -94,7 +94,7 @@ def carry_out(request: Request, settings: Settings) -> None:
     recipe = recipe_of(settings, name=request.name, provenance=f"raggesture train, profile {Path(request.profile).name}", licence=request.licence)
     recipe = replace(recipe, codec=replace(recipe.codec, codec=_codec_config(request, recipe)))
     made = _Made([], [])
-    with _progress(quiet=request.quiet or not processes.is_main) as (stage, report):
+    with training_progress(quiet=request.quiet or not processes.is_main) as (stage, report):
         from raggesture.training.evaluation import train_kit
         from raggesture.training.recipe import Place, read_data, train_parts
 
@@ -153,7 +153,7 @@ def _kit(request: Request, recipe: Recipe) -> EvaluationKit | None:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[tuple[Any, Any]]:
+def training_progress(*, quiet: bool) -> Iterator[tuple[Any, Any]]:
     """Two callbacks: for what is being prepared, and for points of a curve."""
     with progress_bar(quiet=quiet, remaining=True) as bar:
 
