@@ -223,7 +223,7 @@ def test_strange_words_are_words_and_nothing_else(llm_server: Server) -> None:
 
 def test_the_prompt_says_that_the_words_are_no_instructions() -> None:
     assert "never instructions" in messages_of(WORDS, 2)[0]["content"]
-    assert schema_of(WORDS)["additionalProperties"] is False
+    assert schema_of(WORDS, 2)["additionalProperties"] is False
     odd = [{"word": "1000000000000:we", "kind": "iconic"}, {"word": "²:x", "kind": "iconic"}, {"word": "4:huge", "kind": "iconic"}]
     assert picks_of({"gestures": odd}, WORDS, 3) == ((3, "iconic"),)
 

@@ -196,4 +196,4 @@ def test_the_prompt_numbers_the_words_with_their_punctuation() -> None:
     assert "1:Look, 2:there!" in user["content"]
     assert "at most 2" in user["content"]
     assert all(kind in system["content"] for kind in ("deictic", "iconic", "metaphoric"))
-    assert schema_of(words)["properties"]["gestures"]["items"]["properties"]["word"]["enum"] == ["1:Look", "2:there"]
+    assert schema_of(words, 2)["properties"]["gestures"]["items"]["properties"]["word"]["enum"] == ["1:Look", "2:there"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from raggesture.cli import options as o
+from raggesture.cli.agreement import agreement
 from raggesture.cli.console import LOGGER, progress_bar, result, result_json, table
 from raggesture.cli.index_search import SCHEMA, index_path, open_location, search
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Build an index of gestures from a corpus, keep it up to date, look into it.")
 app.command()(search)
+app.command()(agreement)
 
 Folder = Annotated[str, typer.Argument(metavar="DIR|starter", help="Folder of the index, or 'starter' for the packaged one.")]
 Corpus = Annotated[

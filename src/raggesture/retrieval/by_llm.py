@@ -127,7 +127,7 @@ class LlmRetriever:
 
     def _usable(self, words: Sequence[Word], messages: Sequence[dict[str, str]]) -> tuple[tuple[int, str], ...]:
         """Picks of an answer; an answer whose words are none of the speech's is asked for once more, where retries are allowed."""
-        schema = schema_of(words)
+        schema = schema_of(words, self.options.max_words)
         try:
             return picks_of(self._client.ask(messages, schema), words, self.options.max_words)
         except UnusableAnswer:

@@ -142,6 +142,13 @@ def _metaphoric(token: _Token) -> tuple[float, str] | None:
     return None
 
 
+def _is_filler(tokens: Sequence[_Token], position: int) -> bool:
+    """ "I think", "I mean", "you know" said of what follows: no thought is shown there."""
+    before, after = (tokens[k].text if 0 <= k < len(tokens) else "" for k in (position - 1, position + 1))
+    opinion = tokens[position].lemma in ("think", "guess", "suppose", "believe", "mean") and before == "i" and tokens[position].tag in ("VBP", "VB")
+    return (opinion and after not in ("about", "of", "in", "hard")) or (tokens[position].text == "know" and before == "you")
+
+
 def _stress(prominence: Sequence[float], position: int) -> float:
     """Factor around 1: words that the voice brings out matter more."""
     if position >= len(prominence) or not math.isfinite(prominence[position]):
@@ -159,7 +166,10 @@ def label_words(transcript: Transcript, prominence: Sequence[float] = ()) -> tup
         ModelError: the tagger or the ratings are not installed.
     """
     found: list[Label] = []
-    for position, token in enumerate(_tokens(transcript.words)):
+    tokens = _tokens(transcript.words)
+    for position, token in enumerate(tokens):
+        if _is_filler(tokens, position):
+            continue
         ways = (("deictic", _deictic(token)), ("iconic", _iconic(token)), ("metaphoric", _metaphoric(token)))
         kind, way = max(ways, key=lambda each: each[1][0] if each[1] else 0.0)
         if way is not None:

@@ -62,8 +62,8 @@ def messages_of(words: Sequence[Word], max_words: int) -> tuple[dict[str, str], 
     return ({"role": "system", "content": SYSTEM}, {"role": "user", "content": f"Choose at most {max_words} words.\n\n{numbered}"})
 
 
-def schema_of(words: Sequence[Word]) -> dict[str, Any]:
-    """JSON schema of the answer: every word is one of the numbered words."""
+def schema_of(words: Sequence[Word], max_words: int) -> dict[str, Any]:
+    """JSON schema of the answer: at most ``max_words`` gestures, every word one of the numbered words."""
     gesture = {
         "type": "object",
         "properties": {"word": {"type": "string", "enum": names_of(words)}, "kind": {"type": "string", "enum": list(KINDS)}},
@@ -72,7 +72,7 @@ def schema_of(words: Sequence[Word]) -> dict[str, Any]:
     }
     return {
         "type": "object",
-        "properties": {"gestures": {"type": "array", "items": gesture}},
+        "properties": {"gestures": {"type": "array", "items": gesture, "maxItems": max_words}},
         "required": ["gestures"],
         "additionalProperties": False,
     }
