@@ -60,7 +60,10 @@ class Placement(_Table):
 
 
 class Anchors(_Table):
-    """``[anchors]``: how exemplars become anchors. Nothing to set yet."""
+    """``[anchors]``: how exemplars become anchors. ``cache``: whether their inversions are kept, up to ``cache_mb`` megabytes (``raggesture.inversions``)."""
+
+    cache: Literal["exact", "shared", "off"] = "exact"
+    cache_mb: Annotated[int, Field(ge=1)] = 1000
 
 
 class Compat(_Table):

@@ -20,6 +20,7 @@ from raggesture.encoders.base import AudioEncoder, TextEncoder
 from raggesture.encoders.conditioning import OUR_RULES, ConditionEncoder, ConditionRules, WindowConditions
 from raggesture.encoders.registry import audio_encoder, text_encoder
 from raggesture.errors import ConfigError, ModelError, did_you_mean
+from raggesture.inversions import MODES, CacheMode, InversionCache, Inverted, folder_for, inverted
 from raggesture.models.checkpoint import MANIFEST, Model, load_model
 from raggesture.models.conditions import Conditions
 from raggesture.motion import Motion, double_rate
@@ -59,7 +60,8 @@ class GenerateOptions:
     translation goes on where the last one ended (``anchored``), or is blended back to the origin (``origin``). ``interpolation``: 15 to 30 fps by a
     ``spline``, or ``linear`` and half a frame late. ``guided_loop``: ``anchored``, or ``released`` (``raggesture.released_loop``).
 
-    ``retriever_fallback``: what to do if the retriever's service does not answer (``raggesture.retrieval.fallback``).
+    ``retriever_fallback``: what to do if the retriever's service does not answer (``raggesture.retrieval.fallback``). ``cache``: whether inverted exemplars
+    are kept, up to ``cache_mb`` megabytes (``raggesture.inversions``); a ``sample`` of the posterior is never kept.
     """
 
     steps: int = 50
@@ -75,6 +77,8 @@ class GenerateOptions:
     interpolation: Interpolation = "spline"
     guided_loop: GuidedLoop = "anchored"
     retriever_fallback: Fallback = "labeller"
+    cache: CacheMode = "off"
+    cache_mb: int = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,17 +243,35 @@ class Pipeline:
     def _levels(
         self, synthesizer: Synthesizer, placements: Sequence[Placement], options: GenerateOptions, rng: torch.Generator
     ) -> tuple[Tensor | None, Tensor | None]:
-        """Exemplars' latents at every noise level (K, P, T, D) and clean (P, T, D)."""
+        """Exemplars' latents at every noise level (K, P, T, D), or clean (P, T, D) where none is inverted, or both."""
         if options.inject == "none" or self.index is None or not any(p.hit.query.weight > 0 for p in placements):
             return None, None
         context = self.model.codec.context_frames
         clips = ClipConditions(self.index, ConditionEncoder(self._text, self._audio, options.conditions))
-        windows = [self._exemplar(clips, p, context) for p in placements]
-        clean = synthesizer.encode(windows, rng if options.posterior == "sample" else None)
+        sampled = rng if options.posterior == "sample" else None
+
+        def invert(rows: Sequence[int]) -> Tensor:
+            windows = [self._exemplar(clips, placements[row], context) for row in rows]
+            way = released_entries if options.guided_loop == "released" else Synthesizer.invert
+            return way(synthesizer, synthesizer.encode(windows, sampled), synthesizer.conditions(windows))
+
         if options.inject in ("noised", "inpaint"):
-            return synthesizer.noised(clean, synthesizer.noise(len(windows), rng)), clean
-        invert = released_entries if options.guided_loop == "released" else Synthesizer.invert
-        return invert(synthesizer, clean, synthesizer.conditions(windows)), clean
+            clean = synthesizer.encode([self._exemplar(clips, p, context) for p in placements], sampled)
+            return synthesizer.noised(clean, synthesizer.noise(len(placements), rng)), clean
+        wanted = [each for p in placements if (each := self._inverted(p, synthesizer, options)) is not None]
+        if not wanted:
+            return invert(range(len(placements))), None
+        cache = InversionCache(folder_for(self.index.path), 1_000_000 * options.cache_mb)
+        return inverted(cache, wanted, self.model.codec.latent_dim, synthesizer.device, invert, shared=options.cache == "shared"), None
+
+    def _inverted(self, placement: Placement, synthesizer: Synthesizer, options: GenerateOptions) -> Inverted | None:
+        """What the levels of a placement's exemplar depend on; None if they are not to be kept."""
+        model, index = self._identities
+        if options.cache == "off" or options.posterior == "sample" or not model.sha256 or index is None or not index.sha256:
+            return None
+        what = (model.sha256, index.sha256, options.guided_loop, options.steps, options.conditions.key)
+        chunks = (placement.target.start, placement.target.stop)
+        return Inverted(*what, placement.hit.exemplar.clip, placement.source_frame, chunks, str(synthesizer.device))
 
     def _exemplar(self, clips: ClipConditions, placement: Placement, context: int) -> ClipWindow:
         """The window that a placement takes its chunks from, with the conditions that it was recorded under."""
@@ -293,6 +315,8 @@ def _check(options: GenerateOptions, model: Model) -> None:
         raise ConfigError(f"inject {options.inject!r}: the released loop has no such way; expected one of {', '.join(WAYS)} - or guided_loop 'anchored'")
     if not 0.0 <= options.weight <= 1.0:
         raise ConfigError(f"weight: {options.weight}; expected a number in [0, 1] - correct it")
+    if options.cache not in MODES or options.cache_mb < 1:
+        raise ConfigError(f"cache {options.cache!r}, {options.cache_mb} MB: expected one of {', '.join(MODES)} and at least 1 MB - correct it")
     if not 1 <= options.chunks <= MAX_CHUNKS:
         raise ConfigError(f"chunks: {options.chunks}; expected 1 to {MAX_CHUNKS} seconds per gesture - correct it")
 

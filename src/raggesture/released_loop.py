@@ -48,18 +48,18 @@ def released_injection(
     """Start latents and guide of one batch; the guide also pastes what is ``held``.
 
     Args:
-        how: one of ``WAYS``. entries: of ``released_entries``, or None where nothing is inverted; clean: (P, T, D). noise: (B, T, D).
+        how: one of ``WAYS``. entries: of ``released_entries``, or None where nothing is inverted; clean: (P, T, D), ``inpaint`` only. noise: (B, T, D).
         generator: gives the noise of the pastes, in the published order. A weight above 0 counts as 1.
     """
     free = noise * synthesizer.model.manifest.temperature
     known = None if held is None else torch.where(held.mask[..., None], held.latents, 0.0)
     used = [k for k in insertions if k.weight > 0]
-    if not used or how == "none" or clean is None or (entries is None and how != "inpaint"):
-        return Injection(free, _pasting(synthesizer, known, noise, generator), tuple(0.0 for _ in insertions))
-    if how == "inpaint" or entries is None:
+    if how == "inpaint" and used and clean is not None:
         placed, _ = synthesizer.anchors(clean[None], used, noise.shape[0])
         pasted = placed.latents[0] if known is None or held is None else torch.where(held.mask[..., None], known, placed.latents[0])
         return Injection(free, _pasting(synthesizer, pasted, noise, generator), tuple(float(k.weight > 0) for k in insertions))
+    if not used or how in ("none", "inpaint") or entries is None:
+        return Injection(free, _pasting(synthesizer, known, noise, generator), tuple(0.0 for _ in insertions))
     anchors, _ = synthesizer.anchors(entries, used, noise.shape[0])
     start = torch.where(anchors.mask[..., None], anchors.latents[-1], free)
     if how == "inversion":

@@ -7,12 +7,22 @@ located, never imported. Files can be held against a sha256.
 from __future__ import annotations
 
 import hashlib
+import os
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 from raggesture.errors import ModelError
 
 PACK_NAME = "starter"
+
+
+CACHE = "RAGGESTURE_CACHE"
+
+
+def cache_root() -> Path:
+    """Where this user's caches lie: ``$RAGGESTURE_CACHE``, else ``raggesture`` in the user's cache folder (``$XDG_CACHE_HOME``, ``~/.cache``)."""
+    chosen = os.environ.get(CACHE)
+    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "raggesture"
 
 
 def sha256_of(path: Path) -> str:

@@ -186,16 +186,16 @@ def inject(
         how: ``inversion+guidance`` and ``noised`` start from the anchors' noisiest level and are guided; ``inversion`` only starts there (the
             paper's first ablation); ``inpaint`` replaces the slots by re-noised clean latents at every step (its second); ``none``.
             Only the first two have a dial: ``inversion`` and ``inpaint`` take every weight above 0 as 1.
-        levels: (K, P, T, D) of the exemplars; clean: (P, T, D); noise: (B, T, D); rates: K rates of the schedule.
+        levels: (K, P, T, D) of the exemplars; clean: (P, T, D), ``inpaint`` only; noise: (B, T, D); rates: K rates of the schedule.
     """
     free = noise * synthesizer.model.manifest.temperature
     used = [k for k in insertions if k.weight > 0]
-    if how == "none" or not used or levels is None or clean is None:
-        return Injection(free, None, tuple(0.0 for _ in insertions))
-    anchors, weights = synthesizer.anchors(levels, used, noise.shape[0])
-    if how == "inpaint":
+    if how == "inpaint" and used and clean is not None:
         known, _ = synthesizer.anchors(clean[None], used, noise.shape[0])
         return Injection(free, Inpaint(known.latents[0], known.mask, noise, synthesizer.schedule), tuple(float(k.weight > 0) for k in insertions))
+    if how in ("none", "inpaint") or not used or levels is None:
+        return Injection(free, None, tuple(0.0 for _ in insertions))
+    anchors, weights = synthesizer.anchors(levels, used, noise.shape[0])
     start = torch.where(anchors.mask[..., None], anchors.latents[0], free)
     if how == "inversion":
         return Injection(start, None, tuple(0.0 for _ in insertions))

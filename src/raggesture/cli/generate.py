@@ -269,6 +269,8 @@ def options_of(settings: Settings) -> GenerateOptions:
         interpolation=compat.interpolation,
         guided_loop=compat.guided_loop,
         retriever_fallback=chosen.retriever_fallback,
+        cache=settings.anchors.cache,
+        cache_mb=settings.anchors.cache_mb,
     )
 
 

@@ -15,16 +15,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-CACHE = "RAGGESTURE_CACHE"
+from raggesture.resources import cache_root
+
 _LOG = logging.getLogger("raggesture")
 _LARGEST_BYTES = 1_000_000
 
 
 def cache_folder() -> Path:
     """Where answers are kept: ``$RAGGESTURE_CACHE/llm``, else below the user's cache folder."""
-    chosen = os.environ.get(CACHE)
-    root = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "raggesture"
-    return root / "llm"
+    return cache_root() / "llm"
 
 
 def cache_file(model: str, address: str, messages: Sequence[Mapping[str, str]]) -> Path:

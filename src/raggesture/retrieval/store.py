@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ from raggesture.resources import readable_by_all, sha256_of, verify_sha256
 SCHEMA = 2
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+INVERSIONS = "inversions"
+"""Folder of inverted exemplars, which whoever uses the index may fill (``raggesture.inversions``)."""
 ROWS, EVENTS, VECTORS, GRAPH, SEGMENT = "rows", "events", "vectors", "words-graph", "segment"
 SUFFIXES = {ROWS: ".sqlite", EVENTS: ".safetensors", VECTORS: ".safetensors", GRAPH: ".hnsw", SEGMENT: ".safetensors"}
 NEEDED = (ROWS, EVENTS, VECTORS)
@@ -190,17 +193,19 @@ def _is_ours(name: str) -> bool:
 
 
 def sweep(folder: Path, manifest: IndexManifest) -> None:
-    """Remove files of an index that the manifest does not name (left by an older generation, or by a writer that was killed)."""
+    """Remove files of an index that the manifest does not name (left by an older generation, or by a writer that was killed), and inverted exemplars."""
     kept = {each.name for each in manifest.files}
     for path in folder.iterdir():
-        if path.name not in kept and (_is_ours(path.name) or path.name.endswith(".partial")):
+        if path.name == INVERSIONS:
+            shutil.rmtree(path, ignore_errors=True)  # made with what the index held before
+        elif path.name not in kept and (_is_ours(path.name) or path.name.endswith(".partial")):
             with suppress(OSError):
                 path.unlink()
 
 
 def files_of(folder: Path) -> Iterable[Path]:
     """What of ``folder`` belongs to an index, to tell an index from somebody's folder."""
-    return [path for path in folder.iterdir() if path.name in (MANIFEST, LOCK) or _is_ours(path.name)]
+    return [path for path in folder.iterdir() if path.name in (MANIFEST, LOCK, INVERSIONS) or _is_ours(path.name)]
 
 
 @contextmanager
