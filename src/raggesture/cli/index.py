@@ -35,6 +35,9 @@ Split = Annotated[
 ]
 Speakers = Annotated[list[str] | None, typer.Option("--speaker", metavar="NAME", help="Only this speaker; repeatable.")]
 Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes.")]
+Features = Annotated[
+    Path | None, typer.Option("--features", metavar="DIR", help="Take encoded words and voices from a store that 'train' made (OUT/cache), and keep new ones.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="A clip that cannot be used is an error: nothing is built.")]
 Licence = Annotated[str, typer.Option("--licence", metavar="TEXT", help="Licence of the corpus, kept in the index.")]
 
@@ -68,6 +71,7 @@ def build(
     ] = False,
     workers: Workers = 1,
     strict: Strict = False,
+    features: Features = None,
     force: o.Force = False,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
@@ -86,7 +90,7 @@ def build(
 
         check_output_folder(out, force=force)
         encoders = (registry.text_encoder(text_encoder), registry.audio_encoder(audio_encoder))
-        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict)
+        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict, features)
         with _clip_progress(quiet) as progress:
             grid = "released" if released_grid else "stroke"
             report = build_corpus(corpus, out, encoders, choice, licence=licence, grid=grid, force=force, progress=progress)
@@ -103,6 +107,7 @@ def add(
     licence: Licence = "",
     workers: Workers = 1,
     strict: Strict = False,
+    features: Features = None,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
@@ -117,7 +122,7 @@ def add(
         path = index_path(folder)
         manifest = read_manifest(path)
         encoders = (registry.text_encoder(manifest.text_encoder), registry.audio_encoder(manifest.audio_encoder))
-        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict)
+        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict, features)
         with _clip_progress(quiet) as progress:
             report = add_corpus(path, corpus, encoders, choice, licence=licence, progress=progress)
         _warn(report.left_out)

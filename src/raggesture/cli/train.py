@@ -43,6 +43,9 @@ HeldOut = Annotated[str, typer.Option("--held-out", metavar="SPLIT", help="Split
 Licence = Annotated[str, typer.Option("--licence", metavar="TEXT", help="Licence of the corpus, kept in the model.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the runs in DIR.")]
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
+Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes that encode the corpus.")]
+Strict = Annotated[bool, typer.Option("--strict", help="A clip or a row of its annotations that cannot be used is an error.")]
+Features = Annotated[Path | None, typer.Option("--features", metavar="DIR", help="Where the encoded corpus is kept. (default: DIR/cache)")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show settings, sizes, steps and estimated memory; train and write nothing.")]
 
 
@@ -68,6 +71,9 @@ class Request:
     dry_run: bool
     as_json: bool
     quiet: bool
+    workers: int
+    strict: bool
+    features: Path | None
 
 
 def _command(name: str, stages: tuple[Stage, ...], help_text: str) -> None:
@@ -96,6 +102,9 @@ def _command(name: str, stages: tuple[Stage, ...], help_text: str) -> None:
         licence: Licence = "",
         resume: Resume = False,
         device: Device = "auto",
+        workers: Workers = 1,
+        strict: Strict = False,
+        features: Features = None,
         force: o.Force = False,
         dry_run: DryRun = False,
         as_json: o.Json = False,
@@ -124,6 +133,9 @@ def _command(name: str, stages: tuple[Stage, ...], help_text: str) -> None:
                 dry_run,
                 as_json,
                 quiet,
+                workers,
+                strict,
+                features,
             )
             _train(request)
 

@@ -111,8 +111,8 @@ def carry_out(request: Request, settings: Settings) -> None:
             with processes.main_first():
                 folders = settings.encoders.folders()
                 data = read_data(
-                    request.data, request.out / CACHE_FOLDER, recipe, request.held_out, split=request.split, progress=stage, folders=folders,
-                    device=str(processes.device),
+                    request.data, request.features or request.out / CACHE_FOLDER, recipe, request.held_out, split=request.split, progress=stage,
+                    folders=folders, device=str(processes.device), workers=request.workers, strict=request.strict,
                 )  # fmt: skip
         if "vae" in request.stages and request.codec is None:
             paths, outcomes = train_parts(data, recipe, place, request.parts)

@@ -17,13 +17,15 @@ from typing import Any
 from safetensors import SafetensorError
 
 from raggesture.corpus.beat2 import clip_ids, read_clip
+from raggesture.corpus.contacts import SmplxJoints
 from raggesture.corpus.faults import Report, Sieve, Skipped, warn
-from raggesture.corpus.features import PUBLISHED_STRIDE_FRAMES, encode_clip
+from raggesture.corpus.features import PUBLISHED_STRIDE_FRAMES, ClipFeatures, encode_clip
 from raggesture.corpus.identity import FileState, digest_of, file_state, settings_of
 from raggesture.corpus.shards import CLIPS_DIR, SCHEMA, ClipRow, ClipShard, FeatureStore, shard_file, write_shard
 from raggesture.encoders.conditioning import ConditionEncoder
 from raggesture.errors import InputError, ModelError
 from raggesture.outputs import new_files
+from raggesture.resources import sha256_of
 
 DIGESTS = "digests.json"
 Progress = Callable[[int, int, str, bool], None]
@@ -45,6 +47,7 @@ class _Task:
     stride_frames: int
     settings: str
     strict: bool
+    body: SmplxJoints | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ def _one(task: _Task, clip_id: str, known: dict[str, FileState]) -> _Done:
     if about is None:
         try:
             clip = read_clip(task.root, clip_id, Sieve(task.strict, notes.append), voice=True)
-            features = encode_clip(clip, task.encoder, stride_frames=task.stride_frames)
+            standing = None if task.body is None else task.body.contacts(clip.motion, clip.betas)
+            features = encode_clip(clip, task.encoder, stride_frames=task.stride_frames, contacts=standing)
         except _PROBLEMS as fault:
             if task.strict:
                 raise
@@ -191,6 +195,27 @@ def _write_states(folder: Path, root: Path, states: dict[str, FileState]) -> Non
         partial.write_text(json.dumps(data) + "\n", encoding="utf-8")
 
 
+def _task(root: Path, folder: Path, encoder: ConditionEncoder, stride_frames: int, *, strict: bool, body: Path | None) -> _Task:
+    settings = {**settings_of(encoder, stride_frames), "body": "mean"}
+    joints = None
+    if body is not None:
+        joints = SmplxJoints.of_file(body)
+        settings["body"] = sha256_of(body)
+    return _Task(root, folder, encoder, stride_frames, json.dumps(settings, sort_keys=True), strict, joints)
+
+
+def clip_features(root: Path, clip_id: str, folder: Path, encoder: ConditionEncoder, *, stride_frames: int = PUBLISHED_STRIDE_FRAMES) -> ClipFeatures:
+    """The features of one clip from the store in ``folder``, computed and kept there if it lacks them: for whoever goes through a corpus clip by clip.
+
+    Raises:
+        InputError: the clip cannot be used. ModelError: an encoder's weights are missing.
+    """
+    done = _one(_task(root, folder, encoder, stride_frames, strict=False, body=None), clip_id, {})
+    if done.row is None:
+        raise InputError(done.skipped[0].reason)
+    return ClipShard(folder / done.row.file).features()
+
+
 def corpus_features(
     root: Path,
     split: str | None,
@@ -199,6 +224,7 @@ def corpus_features(
     *,
     speakers: Collection[str | int] | None = None,
     stride_frames: int = PUBLISHED_STRIDE_FRAMES,
+    body: Path | None = None,
     workers: int = 1,
     strict: bool = False,
     report: Report = warn,
@@ -208,7 +234,8 @@ def corpus_features(
 
     Args:
         split, speakers: as ``clip_ids``. folder: made if it is not there; any number of corpora, splits and encoders may share it.
-        stride_frames: grid of the windows, for encoders that work on windows. workers: processes; 1 computes in this one.
+        stride_frames: grid of the windows, for encoders that work on windows. body: the user's SMPL-X file, for contacts as published (None: the
+        mean body of mannequin-x). workers: processes; 1 computes in this one.
         strict: a bad clip is an error, else it is left out and given to ``report``.
 
     Raises:
@@ -221,11 +248,10 @@ def corpus_features(
         report(fault)
 
     ids = clip_ids(root, split, speakers, sieve=Sieve(strict, lost))
-    settings = dict(settings_of(encoder, stride_frames))
+    task = _task(root, folder, encoder, stride_frames, strict=strict, body=body)
     (folder / CLIPS_DIR).mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     known = _read_states(folder, root)
-    task = _Task(root, folder, encoder, stride_frames, json.dumps(settings, sort_keys=True), strict)
     rows: list[ClipRow] = []
     states = dict(known)
     computed = 0
@@ -243,6 +269,6 @@ def corpus_features(
         first = f" (the first: {skipped[0].reason})" if skipped else ""
         raise InputError(f"{root}: no clip of the split {split or 'all'!r} can be used{first}; expected at least one - check the corpus")
     key = digest_of([task.settings, *(f"{row.name} {row.key}" for row in rows)])
-    store = FeatureStore(folder, key, settings, tuple(rows), tuple(skipped), computed)
+    store = FeatureStore(folder, key, json.loads(task.settings), tuple(rows), tuple(skipped), computed)
     store.write(split or "all")
     return store

@@ -17,8 +17,8 @@ from raggesture.resources import sha256_of
 
 _COMPUTES = (
     "raggesture.body.features", "raggesture.body.joints", "raggesture.body.rotations", "raggesture.body.skeleton", "raggesture.motion",
-    "raggesture.corpus.features", "raggesture.corpus.beat2", "raggesture.corpus.annotations", "raggesture.encoders.base",
-    "raggesture.encoders.conditioning", "raggesture.speech.audio", "raggesture.speech.pitch", "raggesture.speech.transcript",
+    "raggesture.corpus.features", "raggesture.corpus.contacts", "raggesture.corpus.body_file", "raggesture.corpus.beat2", "raggesture.corpus.annotations",
+    "raggesture.encoders.base", "raggesture.encoders.conditioning", "raggesture.speech.audio", "raggesture.speech.pitch", "raggesture.speech.transcript",
 )  # fmt: skip
 """Modules whose code decides a feature, beside the encoders' own."""
 _WEIGHTS = (".safetensors", ".bin", ".json", ".txt", ".model")

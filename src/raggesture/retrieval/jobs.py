@@ -25,11 +25,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from raggesture.corpus.beat2 import MOTION_DIR, SPLIT_FILE, clip_ids, read_clip, speaker_of
+from raggesture.corpus.build import clip_features
 from raggesture.corpus.clip import Clip
 from raggesture.corpus.faults import Sieve
+from raggesture.corpus.features import ClipFeatures
 from raggesture.corpus.take import take_files
 from raggesture.corpus.takes import TakeFiles, find_takes, read_take
 from raggesture.encoders.base import AudioEncoder, TextEncoder
+from raggesture.encoders.conditioning import ConditionEncoder
 from raggesture.errors import InputError, ModelError, RaggestureError, ServiceError, UsageError
 from raggesture.retrieval.derive import check_clip, derive
 from raggesture.retrieval.product import Product, load_product, product_of, save_product
@@ -66,7 +69,10 @@ class _Notes(Sieve):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A clip to work on. ``take`` for a plain folder, None for BEAT2's layout. ``target`` is where its product goes."""
+    """A clip to work on. ``take`` for a plain folder, None for BEAT2's layout. ``target`` is where its product goes.
+
+    ``features``: a store of features that is shared with training (BEAT2's layout only), or None.
+    """
 
     root: Path
     name: str
@@ -74,6 +80,7 @@ class Job:
     encoders: tuple[str, str]
     grid: str
     target: Path
+    features: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +137,13 @@ def _key(root: Path, name: str, take: TakeFiles | None, encoders: tuple[str, str
     return digest.hexdigest()[:40]
 
 
-def jobs_of(root: Path, found: Found, encoders: tuple[str, str], grid: str, work: Path) -> tuple[Job, ...]:
+def jobs_of(root: Path, found: Found, encoders: tuple[str, str], grid: str, work: Path, features: Path | None = None) -> tuple[Job, ...]:
     """One job a clip; products go into ``work``."""
     takes = {take.name: take for take in found.takes}
     jobs = []
     for name in found.names:
         take = takes.get(name)
-        jobs.append(Job(root, name, take, encoders, grid, work / f"{_key(root, name, take, encoders, grid)}.safetensors"))
+        jobs.append(Job(root, name, take, encoders, grid, work / f"{_key(root, name, take, encoders, grid)}.safetensors", features))
     return tuple(jobs)
 
 
@@ -172,6 +179,13 @@ def rows_left_out(jobs: Iterable[Job]) -> tuple[LeftOut, ...]:
     return tuple(LeftOut(**each) for rows in noted for each in rows)
 
 
+def _stored(job: Job, text: TextEncoder, audio: AudioEncoder) -> ClipFeatures | None:
+    """The clip's features from the shared store (computed into it if it lacks them), or None: an index stores none of encoders that hear windows."""
+    if job.features is None or job.take is not None or text.per_window or audio.per_window:
+        return None
+    return clip_features(job.root, job.name, job.features, ConditionEncoder(text, audio))
+
+
 def do_job(job: Job, text: TextEncoder, audio: AudioEncoder) -> LeftOut | None:
     """Work on one clip and keep its product; what is wrong with the clip comes back as a reason.
 
@@ -180,7 +194,7 @@ def do_job(job: Job, text: TextEncoder, audio: AudioEncoder) -> LeftOut | None:
     """
     try:
         notes = _Notes(clip=job.name)
-        product = product_of(_read(job, notes), text, audio, grid=job.grid)
+        product = product_of(_read(job, notes), text, audio, grid=job.grid, stored=_stored(job, text, audio))
         _keep_notes(job, notes.rows)
         save_product(product, job.target)
     except ModelError:

@@ -27,6 +27,7 @@ from raggesture.types import Exemplar, Transcript, Word
 
 if TYPE_CHECKING:
     from raggesture.corpus.clip import Clip
+    from raggesture.corpus.features import ClipFeatures
     from raggesture.encoders.base import AudioEncoder, TextEncoder
 
 TRACKS = ("rotations", "translation", "expression", "expression_columns", "contacts", "text", "text_scale", "audio")
@@ -69,7 +70,7 @@ def voice_of(wave: NDArray[np.float32]) -> str:
     return hashlib.sha256(np.round(np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes()).hexdigest()[:32]
 
 
-def _audio_features(clip: Clip, encoder: AudioEncoder) -> tuple[NDArray[np.float32], str]:
+def _audio_features(clip: Clip, encoder: AudioEncoder, stored: ClipFeatures | None) -> tuple[NDArray[np.float32], str]:
     """(F, A) at the motion's length, zeros for a clip without a voice, (0, A) for an encoder of windows; and the voice's fingerprint."""
     frames = clip.motion.frames
     if clip.wave_path is None:
@@ -79,14 +80,14 @@ def _audio_features(clip: Clip, encoder: AudioEncoder) -> tuple[NDArray[np.float
     wave = load_audio(clip.wave_path)
     if encoder.per_window:
         return np.zeros((0, encoder.dim), np.float32), voice_of(wave)
-    features = encoder.encode(wave)
+    features = encoder.encode(wave) if stored is None else np.asarray(stored.audio, np.float32)
     if not len(features):
         return np.zeros((frames, encoder.dim), np.float32), voice_of(wave)
     return np.asarray(features[np.arange(frames).clip(0, len(features) - 1)], np.float32), voice_of(wave)
 
 
-def product_of(clip: Clip, text_encoder: TextEncoder, audio_encoder: AudioEncoder, *, grid: str = "stroke") -> Product:
-    """Work a clip into its product.
+def product_of(clip: Clip, text_encoder: TextEncoder, audio_encoder: AudioEncoder, *, grid: str = "stroke", stored: ClipFeatures | None = None) -> Product:
+    """Work a clip into its product. ``stored``: the clip's features by the same encoders, where they have been computed already.
 
     Raises:
         InputError: motion that is not at 15 fps or cannot be written, a recording that cannot be read.
@@ -97,9 +98,9 @@ def product_of(clip: Clip, text_encoder: TextEncoder, audio_encoder: AudioEncode
     kept = np.flatnonzero(np.abs(motion.expression).max(axis=0, initial=0.0) >= EXPRESSION_STEP / 2)
     of_words = np.zeros((0, text_encoder.dim), np.float32)  # an encoder of windows is asked when a window is cut
     if not text_encoder.per_window:
-        of_words = text_encoder.words(clip.transcript).reshape(len(words), text_encoder.dim)
+        of_words = text_encoder.words(clip.transcript).reshape(len(words), text_encoder.dim) if stored is None else np.asarray(stored.words, np.float32)
     vectors, scale = pack_vectors(of_words)
-    audio, voice = _audio_features(clip, audio_encoder)
+    audio, voice = _audio_features(clip, audio_encoder, stored)
     spans = sentence_spans(words)
     sentences = np.zeros((0, text_encoder.dim), np.float32)
     if spans:
@@ -110,7 +111,7 @@ def product_of(clip: Clip, text_encoder: TextEncoder, audio_encoder: AudioEncode
             "translation": pack_track(motion.translation, TRANSLATION_STEP_M),
             "expression": pack_track(motion.expression[:, kept], EXPRESSION_STEP),
             "expression_columns": kept.astype(np.uint8),
-            "contacts": pack_track(foot_contacts(motion), CONTACT_STEP),
+            "contacts": pack_track(foot_contacts(motion) if stored is None else stored.contacts, CONTACT_STEP),
             "text": vectors,
             "text_scale": scale,
             "audio": pack_track(audio, AUDIO_STEP) if len(audio) else np.zeros(0, np.uint8),

@@ -40,12 +40,16 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which clips of a corpus, and how. ``split`` and ``speakers``: see ``jobs.find_clips``; ``strict``: a clip left out is an error."""
+    """Which clips of a corpus, and how. ``split`` and ``speakers``: see ``jobs.find_clips``; ``strict``: a clip left out is an error.
+
+    ``features``: a store of features shared with training.
+    """
 
     split: str | None = None
     speakers: tuple[str, ...] | None = None
     workers: int = 1
     strict: bool = False
+    features: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def build_corpus(
     found = find_clips(corpus, choice.split, choice.speakers)
     about = About(target.name, text.name, text.dim, audio.name, audio.dim, licence, grid)
     with work_folder(target) as work:
-        jobs = jobs_of(corpus, found, (text.name, audio.name), grid, work)
+        jobs = jobs_of(corpus, found, (text.name, audio.name), grid, work, choice.features)
         left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress), *rows_left_out(jobs))
         done = tuple(job.name for job in jobs if job.target.is_file())
         _check_left_out(corpus, left_out, strict=choice.strict, nothing=not done)
@@ -152,7 +156,7 @@ def add_corpus(
         old.close()
         found = _without(find_clips(corpus, choice.split, choice.speakers), known, folder)
         with work_folder(folder) as work:
-            jobs = jobs_of(corpus, found, (text.name, audio.name), before.grid, work)
+            jobs = jobs_of(corpus, found, (text.name, audio.name), before.grid, work, choice.features)
             left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress), *rows_left_out(jobs))
             done = tuple(job.name for job in jobs if job.target.is_file())
             _check_left_out(corpus, left_out, strict=choice.strict, nothing=not done)

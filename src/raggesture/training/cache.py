@@ -24,6 +24,7 @@ def cached_dataset(
     *,
     rules: ConditionRules = OUR_RULES,
     stride_frames: int = PUBLISHED_STRIDE_FRAMES,
+    body: Path | None = None,
     workers: int = 1,
     strict: bool = False,
     report: Report = warn,
@@ -32,7 +33,7 @@ def cached_dataset(
     """The windows of a split of a BEAT2-layout corpus; what the store in ``cache`` lacks is computed first.
 
     Args:
-        speakers: see ``build_dataset``. progress: told the name of each clip that was computed. workers, strict, report: see ``corpus_features``.
+        speakers: see ``build_dataset``. progress: told the name of each clip that was computed. body, workers, strict, report: see ``corpus_features``.
         memory_bytes: see ``open_dataset``.
 
     Raises:
@@ -44,5 +45,5 @@ def cached_dataset(
         if progress is not None and computed:
             progress(name)
 
-    store = corpus_features(root, split, cache, encoder, stride_frames=stride_frames, workers=workers, strict=strict, report=report, progress=told)
+    store = corpus_features(root, split, cache, encoder, stride_frames=stride_frames, body=body, workers=workers, strict=strict, report=report, progress=told)
     return open_dataset(store, encoder, speakers, stride_frames=stride_frames, memory_bytes=memory_bytes)

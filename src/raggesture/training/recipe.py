@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -103,16 +104,22 @@ def read_data(
     progress: Callable[[str], None] | None = None,
     folders: Mapping[str, Path] | None = None,
     device: str = "cpu",
+    workers: int = 1,
+    strict: bool = False,
 ) -> TrainingData:
-    """Arrays of a split (None: the whole corpus) and of a held-out one of a BEAT2-layout corpus, through the cache.
+    """Windows of a split (None: the whole corpus) and of a held-out one of a BEAT2-layout corpus, through the store in ``cache``.
 
-    ``folders``: encoders' weights by name. ``device``: where the encoders' networks compute.
+    ``folders``: encoders' weights by name. ``device``: where the encoders' networks compute. ``workers``: processes that encode; ``strict``: what
+    cannot be used is an error, else it is left out with a warning.
     """
     places = folders or {}
     text = text_encoder(recipe.text_encoder, places.get(recipe.text_encoder), device)
     audio = audio_encoder(recipe.audio_encoder, places.get(recipe.audio_encoder), device)
-    train = cached_dataset(root, split, cache, text, audio, progress=progress, rules=recipe.rules)
-    held = None if held_out is None else cached_dataset(root, held_out, cache, text, audio, train.speakers, progress, rules=recipe.rules)
+    read = partial(
+        cached_dataset, root, cache=cache, text_encoder=text, audio_encoder=audio, progress=progress, rules=recipe.rules, workers=workers, strict=strict
+    )
+    train = read(split)
+    held = None if held_out is None else read(held_out, speakers=train.speakers)
     return TrainingData(train, held)
 
 
