@@ -3,7 +3,8 @@
 A score is a sum of a word's term, a speaker's and a prominence's, so the best events for one word are those of the query's speaker, or of
 anybody, that are nearest in prominence. Events lie sorted by kind and word (and speaker) and prominence; for each of the nearest words,
 found in a graph of the vocabulary (hnswlib), a few on either side of the query's prominence are scored. Words that cannot reach the best
-hits any more are left out. What is missed are words that the graph does not find among the nearest: ``recall_report`` says how often.
+hits any more are left out; where a word beyond the nearest still could, all events of the speaker, or all, are scored. What can be missed
+are words that the graph overlooks: ``recall_report`` says how often.
 """
 
 from __future__ import annotations
@@ -77,6 +78,14 @@ class _Order:
         chosen: NDArray[np.int64] = self.rows[spread[spread < last[:, None]]].astype(np.int64)
         return chosen
 
+    def all_of(self, group: int) -> NDArray[np.int64]:
+        """All rows of a group."""
+        place = int(np.searchsorted(self.groups, group))
+        if place == len(self.groups) or self.groups[place] != group:
+            return np.zeros(0, np.int64)
+        chosen: NDArray[np.int64] = self.rows[self.starts[place] : self.stops[place]].astype(np.int64)
+        return chosen
+
     def _bisect(self, start: NDArray[np.int64], stop: NDArray[np.int64], wanted: float) -> NDArray[np.int64]:
         low, high = start.copy(), stop.copy()
         for _ in range(int(np.max(stop - start, initial=1)).bit_length()):
@@ -113,17 +122,23 @@ class Neighbours:
         numbers, _ = self._graph.knn_query(vector[None], k=min(NEAREST_WORDS, self._words), num_threads=1)
         return np.asarray(numbers[0], np.int64)
 
-    def _word_terms(self, word: str, same: int, weights: Weights, others: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """(V,) the word's term, 0 where it was not computed, and the numbers of the words that may win; ``others`` are computed as well."""
-        vector, table = self._index.word_vector(word), self._index.word_table
-        nearest = self._near_words(vector)
-        known = np.union1d(nearest, others)
+    def _word_terms(self, word: str, same: int, weights: Weights, others: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64], float]:
+        """(V,) the word's term, 0 where it was not computed; numbers of the nearest words; the most that the term can be for any other.
+
+        The terms of the words ``others`` are computed as well.
+        """
+        nearest = self._near_words(self._index.word_vector(word))
         terms = np.zeros(self._words)
-        terms[known] = weights.similarity * np.clip(table[known] @ vector, 0.0, 1.0)
+        self._add_terms(terms, np.union1d(nearest, others), word, weights)
+        most = float(terms[nearest].min()) if len(nearest) < self._words else -np.inf
         if same >= 0:
             terms[same] = weights.word
             nearest = np.union1d(nearest, [same])
-        return terms, nearest
+        return terms, nearest, most
+
+    def _add_terms(self, terms: NDArray[np.float64], numbers: NDArray[np.int64], word: str, weights: Weights) -> None:
+        """Compute the term of some words into ``terms``."""
+        terms[numbers] = weights.similarity * np.clip(self._index.word_table[numbers] @ self._index.word_vector(word), 0.0, 1.0)
 
     def _anywhere(self, kind: int, scorer: Scorer, limit: int) -> NDArray[np.int64]:
         """The best rows of a kind by speaker and prominence alone."""
@@ -147,10 +162,8 @@ class Neighbours:
         bound = most + (scorer.words[words] if scorer.words is not None else np.full(len(words), weights.word))
         order = np.argsort(-bound, kind="stable")
         found = np.unique(np.concatenate([rows, self._of_words(kind, words[order[:_FIRST_WORDS]], scorer, limit)]))
-        scores = scorer.scores(found)
-        least = np.partition(scores, len(scores) - limit)[len(scores) - limit] if len(scores) > limit else -np.inf
         rest = order[_FIRST_WORDS:]
-        rest = rest[bound[rest] > least]
+        rest = rest[bound[rest] > _least(scorer.scores(found), limit)]
         return np.union1d(found, self._of_words(kind, words[rest], scorer, limit)) if len(rest) else found
 
     def search(self, query: Query, weights: Weights | None = None, *, exclude: Collection[str] = (), limit: int = 10) -> tuple[Hit, ...]:
@@ -161,13 +174,32 @@ class Neighbours:
             return by_terms(query, index, chosen, exclude=exclude, limit=limit)
         kind, word = events.kinds.index(query.kind), clean_word(query.word)
         scorer = Scorer.of(query, index, replace(chosen, similarity=0.0))
-        rows = self._anywhere(kind, scorer, limit)
+        rows, most = self._anywhere(kind, scorer, limit), -np.inf
         words = np.array([scorer.same] if scorer.same >= 0 else [], np.int64)
         if word and chosen.similarity:
-            terms, words = self._word_terms(word, scorer.same, chosen, np.unique(events.word_number[rows]).astype(np.int64))
+            terms, words, most = self._word_terms(word, scorer.same, chosen, np.unique(events.word_number[rows]).astype(np.int64))
             scorer = replace(scorer, weights=chosen, words=terms)
         rows = self._candidates(kind, scorer, rows, words, limit)
+        other = chosen.kind + most + chosen.prominence * (scorer.prominence is not None)  # what an event of a word that was not looked at can reach
+        if scorer.speaker >= 0 and other + chosen.speaker > _least(scorer.scores(rows), limit):
+            rows = self._with_all_of_speaker(kind, scorer, rows, word)
+        if other > _least(scorer.scores(rows), limit):
+            return by_terms(query, index, chosen, limit=limit)
         return hits_of(query, index, scorer, rows[top(scorer.scores(rows), limit)])
+
+    def _with_all_of_speaker(self, kind: int, scorer: Scorer, rows: NDArray[np.int64], word: str) -> NDArray[np.int64]:
+        """Rows and all of the query's speaker and kind, whose words' terms are computed into the scorer's table."""
+        more = np.union1d(rows, self._of_speaker.all_of(kind * self._voices + scorer.speaker))
+        if scorer.words is not None:
+            numbers = np.unique(self._index.events.word_number[more]).astype(np.int64)
+            numbers = numbers[(scorer.words[numbers] == 0.0) & (numbers != scorer.same)]
+            self._add_terms(scorer.words, numbers, word, scorer.weights)
+        return more
+
+
+def _least(scores: NDArray[np.float64], limit: int) -> float:
+    """The ``limit``-th highest score; minus infinity where there are fewer."""
+    return float(np.partition(scores, len(scores) - limit)[len(scores) - limit]) if len(scores) >= limit else -np.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,118 @@
+"""What ``nox -s bench`` prints of retrieval: times of one query, exact and by neighbours, beside the published scoring written plainly.
+
+Only what comes out is asserted, never how fast.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import plain_retrieval
+import pytest
+
+from helpers_events import DIM, SyntheticIndex, synthetic_index
+from raggesture.retrieval.by_discourse import WEIGHTS as DISCOURSE
+from raggesture.retrieval.by_gesture_type import WEIGHTS as GESTURE_TYPE
+from raggesture.retrieval.neighbours import Neighbours, recall_report, sample_queries
+from raggesture.retrieval.rank import Weights, by_terms
+from raggesture.retrieval.released import Mark, Method, Point, Window, WindowDatabase
+from raggesture.types import Query
+
+METHODS: dict[Method, Weights] = {"llm": Weights(), "gesture-type": GESTURE_TYPE, "discourse": DISCOURSE}
+TOKENS = 12
+
+
+def _median(work: Callable[[Query], object], queries: Sequence[Query], repeats: int = 1) -> float:
+    times = []
+    for query in queries:
+        for _ in range(repeats):
+            start = time.perf_counter()
+            work(query)
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _database(index: SyntheticIndex) -> plain_retrieval.Database:
+    """One window per event, so that both sides have as many entries."""
+    rng, events = np.random.default_rng(1), index.events
+    tokens = rng.standard_normal((997, TOKENS, 16)).astype(np.float32)  # narrow and shared: the plain code is spared most of the cost of ties
+    found: plain_retrieval.Database = {}
+    for row in range(len(events)):
+        e = events.exemplar(row)
+        found[f"{row:07d}"] = {"speaker": e.speaker, "marks": [[e.word, e.kind, e.start, e.end, e.prominence]], "tokens": tokens[row % 997]}
+    return found
+
+
+def _released(database: plain_retrieval.Database) -> WindowDatabase:
+    def window(name: str, entry: dict) -> Window:  # type: ignore[type-arg]
+        marks = tuple(Mark(word, kind, start, end, prominence=p) for word, kind, start, end, p in entry["marks"])
+        senses = tuple(mark for mark in marks if "." in mark.kind)
+        return Window(name, entry["speaker"], senses, tuple(mark for mark in marks if "." not in mark.kind), entry["tokens"])
+
+    return WindowDatabase(window(name, entry) for name, entry in database.items())
+
+
+def _queries(index: SyntheticIndex, method: Method, count: int) -> list[Query]:
+    asked = sample_queries(index, index.vocabulary, count, seed=4)
+    if method != "discourse":
+        return [query for query in asked if query.kind != "beat"] or list(asked)
+    senses = [kind for kind in index.events.kinds if "." in kind]
+    return [Query(q.word, senses[k % len(senses)], 0, 0, prominence=q.prominence, speaker=q.speaker) for k, q in enumerate(asked)]
+
+
+@pytest.mark.parametrize("events", [1_000, 10_000, 100_000])
+def test_against_the_published_scoring(events: int) -> None:
+    index = synthetic_index(events)
+    database = _database(index)
+    released = _released(database)
+    print(f"\nretrieval, one query point over {events} entries (medians; plain: published scoring as loops over dictionaries)")
+    for method, weights in METHODS.items():
+        queries = _queries(index, method, 40)
+        tokens = np.random.default_rng(2).standard_normal((TOKENS, 16)).astype(np.float32)
+        asked = [{"word": q.word, "kind": q.kind, "speaker": q.speaker, "prominence": q.prominence, "tokens": tokens} for q in queries]
+        few = asked[: 3 if events > 10_000 else 7]
+        times = []
+        for query in few:
+            start = time.perf_counter()
+            names = plain_retrieval.rank(method, query, database)
+            times.append(time.perf_counter() - start)
+            point = Point(query["word"], query["kind"], query["speaker"], query["prominence"], tokens)
+            assert [choice.window for choice in released.rank(method, point)] == names  # the fast way to the same published ranking
+        plain = statistics.median(times)
+        same = _median(lambda q, m=method, t=tokens: released.rank(m, Point(q.word, q.kind, q.speaker, q.prominence, t)), queries[: len(few)])  # type: ignore[misc]
+        ours = _median(lambda q, w=weights: by_terms(q, index, w), queries, 3)  # type: ignore[misc]
+        print(
+            f"  {method:13s} plain {1000 * plain:9.2f} ms   ours {1000 * ours:7.3f} ms = {plain / ours:6.0f} times faster"
+            f"   weighting released {1000 * same:7.2f} ms = {plain / same:5.0f} times"
+        )
+        assert by_terms(queries[0], index, weights)
+
+
+@pytest.mark.parametrize("events", [100_000, 1_000_000])
+def test_one_query_over_many_events(events: int) -> None:
+    index = synthetic_index(events)
+    assert index.word_table.shape[1] == DIM
+    report = recall_report(index, 100, seed=1)
+    print(
+        f"\nretrieval over {events} events, {len(index.vocabulary)} words, one thread: exact {report.exact_ms:.2f} ms, by neighbours "
+        f"{report.neighbours_ms:.2f} ms, recall@10 {report.recall:.4f}; in memory {report.columns_bytes / 1e6:.0f} MB, neighbours "
+        f"{report.neighbours_bytes / 1e6:.0f} MB more, made in {report.build_s:.1f} s"
+    )
+    assert report.recall >= 0.95
+
+
+def test_every_method_by_neighbours() -> None:
+    index = synthetic_index(100_000)
+    neighbours = Neighbours(index)
+    for method, weights in METHODS.items():
+        queries = _queries(index, method, 40)
+        exact = _median(lambda q, w=weights: by_terms(q, index, w), queries)  # type: ignore[misc]
+        near = _median(lambda q, w=weights: neighbours.search(q, w), queries)  # type: ignore[misc]
+        print(f"\n  {method}: 100000 events, exact {1000 * exact:.2f} ms, by neighbours {1000 * near:.2f} ms", end="")
+        shared = [
+            sum(h.score >= best[-1].score - 1e-6 for h in neighbours.search(q, weights)) / len(best) for q in queries if (best := by_terms(q, index, weights))
+        ]
+        assert float(np.mean(shared)) >= 0.95
