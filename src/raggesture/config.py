@@ -48,6 +48,8 @@ class Generate(_Table):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     speaker: str = ""
     plant_feet: bool = True
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
     formats: Annotated[tuple[str, ...], Field(min_length=1)] = ("npz", "html")
     model: str = "starter"
     index: str = "starter"

@@ -23,6 +23,7 @@ from raggesture.errors import ConfigError, ModelError, did_you_mean
 from raggesture.inversions import MODES, CacheMode, InversionCache, Inverted, folder_for, inverted
 from raggesture.models.checkpoint import MANIFEST, Model, load_model
 from raggesture.models.conditions import Conditions
+from raggesture.models.numerics import FLOAT32, Numerics
 from raggesture.motion import Motion, double_rate
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
 from raggesture.released_loop import WAYS, released_entries, released_injection
@@ -62,6 +63,7 @@ class GenerateOptions:
 
     ``retriever_fallback``: what to do if the retriever's service does not answer (``raggesture.retrieval.fallback``). ``cache``: whether inverted exemplars
     are kept, up to ``cache_mb`` megabytes (``raggesture.inversions``); a ``sample`` of the posterior is never kept.
+    ``numerics``: how the denoiser's calls are computed.
     """
 
     steps: int = 50
@@ -79,6 +81,7 @@ class GenerateOptions:
     retriever_fallback: Fallback = "labeller"
     cache: CacheMode = "off"
     cache_mb: int = 1000
+    numerics: Numerics = FLOAT32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +130,7 @@ class Pipeline:
         self.index = index
         self._identities = identities
         self._text, self._audio = encoders
-        self._synthesizers: dict[int, Synthesizer] = {}
+        self._synthesizers: dict[tuple[int, Numerics], Synthesizer] = {}
 
     @classmethod
     def load(
@@ -187,7 +190,7 @@ class Pipeline:
         """
         watch = _Stopwatch(progress)
         _check(options, self.model)
-        synthesizer = self._synthesizer(options.steps)
+        synthesizer = self._synthesizer(options.steps, options.numerics)
         rates = checked_rates(schedule, options.steps)
         cues = find_cues(speech)
         watch.lap("understand", 0.1)
@@ -209,11 +212,12 @@ class Pipeline:
         )  # fmt: skip
         return Generation(speech.name, motion, speech, trace)
 
-    def _synthesizer(self, steps: int) -> Synthesizer:
+    def _synthesizer(self, steps: int, numerics: Numerics) -> Synthesizer:
         """The model with a sampler of so many steps, made once: it holds what does not depend on the speech."""
-        if steps not in self._synthesizers:
-            self._synthesizers = {steps: Synthesizer(self.model, steps)}
-        return self._synthesizers[steps]
+        key = (steps, numerics)
+        if key not in self._synthesizers:
+            self._synthesizers = {key: Synthesizer(self.model, steps, numerics)}
+        return self._synthesizers[key]
 
     def _encode(self, speech: Speech, options: GenerateOptions) -> tuple[Conditions, ...]:
         """The speech's conditions, window by window."""
@@ -269,7 +273,7 @@ class Pipeline:
         model, index = self._identities
         if options.cache == "off" or options.posterior == "sample" or not model.sha256 or index is None or not index.sha256:
             return None
-        what = (model.sha256, index.sha256, options.guided_loop, options.steps, options.conditions.key)
+        what = (model.sha256, index.sha256, f"{options.guided_loop}/{options.numerics.key}", options.steps, options.conditions.key)
         chunks = (placement.target.start, placement.target.stop)
         return Inverted(*what, placement.hit.exemplar.clip, placement.source_frame, chunks, str(synthesizer.device))
 

@@ -26,6 +26,7 @@ from raggesture.models.checkpoint import Model
 from raggesture.models.conditions import Conditions
 from raggesture.models.folded import Fold, foldable
 from raggesture.models.mixing import CONDITION_ONLY, Mixing, bind
+from raggesture.models.numerics import FLOAT32, Numerics
 from raggesture.motion import Motion
 from raggesture.retrieval.index import ClipWindow
 
@@ -58,15 +59,16 @@ class Held:
 class Synthesizer:
     """A model with a sampler. Step 0 is the noisiest."""
 
-    def __init__(self, model: Model, n_steps: int) -> None:
+    def __init__(self, model: Model, n_steps: int, numerics: Numerics = FLOAT32) -> None:
         self.model = model
+        self.numerics = numerics
         self.schedule: NoiseSchedule = spaced(n_steps)
         self.device = model.codec.latent_mean.device
-        self._fold = Fold(model.denoiser, self.schedule.timesteps) if foldable(model.denoiser) else None
+        self._fold = Fold(model.denoiser, self.schedule.timesteps, numerics) if foldable(model.denoiser) else None
 
     def bind(self, conditions: Conditions, mixing: Mixing) -> Denoise:
         """The denoiser under conditions, for the steps of this synthesizer's schedule."""
-        return bind(self.model.denoiser, conditions, mixing, timesteps=self.schedule.timesteps, fold=self._fold)
+        return bind(self.model.denoiser, conditions, mixing, timesteps=self.schedule.timesteps, fold=self._fold, numerics=self.numerics)
 
     def noise(self, batch: int, generator: torch.Generator) -> Tensor:
         """Standard normal latents (B, T, D), drawn on the CPU so that every device gets the same."""

@@ -252,6 +252,7 @@ class Worker:
 
 def options_of(settings: Settings) -> GenerateOptions:
     """The pipeline's options of the settings."""
+    from raggesture.models.numerics import Numerics
     from raggesture.pipeline import GenerateOptions
 
     chosen, compat = settings.generate, settings.compat
@@ -271,6 +272,7 @@ def options_of(settings: Settings) -> GenerateOptions:
         retriever_fallback=chosen.retriever_fallback,
         cache=settings.anchors.cache,
         cache_mb=settings.anchors.cache_mb,
+        numerics=Numerics(chosen.precision, chosen.compile),
     )
 
 

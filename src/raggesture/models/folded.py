@@ -14,7 +14,7 @@ Source: METHOD "Measured cost of the published code"; TRAINING. The plain form i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from raggesture.diffusion.noise import N_TIMESTEPS
 from raggesture.models.attention import MASKED, CrossAttention, FeedForward, SelfAttention, Stylization
 from raggesture.models.conditions import Conditions
 from raggesture.models.denoiser import Denoiser, Layer
+from raggesture.models.numerics import FLOAT32, Numerics
 
 _CONDITIONS = 3
 
@@ -41,6 +42,11 @@ def _folded_projection(norm: nn.LayerNorm, projections: list[nn.Linear]) -> tupl
     return (weight * norm.weight).contiguous(), linear(norm.bias, weight, bias)
 
 
+def _row(table: Tensor, step: Tensor) -> Tensor:
+    """Row ``step`` (1,) int64 of a table (K, ...): a tensor, so that one compiled call serves all steps."""
+    return table.index_select(0, step)[0]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Styles:
     """Weight and bias (K, D) of a stylisation's LayerNorm at every timestep."""
@@ -54,9 +60,9 @@ class _Styles:
         scale, shift = time.chunk(2, dim=-1)
         return cls(block.norm.weight * (1.0 + scale), torch.addcmul(shift, block.norm.bias, 1.0 + scale))
 
-    def apply(self, y: Tensor, step: int) -> Tensor:
+    def apply(self, y: Tensor, step: Tensor) -> Tensor:
         """Style y (..., D) for one timestep."""
-        return silu(layer_norm(y, y.shape[-1:], self.weight[step], self.bias[step]))
+        return silu(layer_norm(y, y.shape[-1:], _row(self.weight, step), _row(self.bias, step)))
 
     def apply_to_constant(self, y: Tensor) -> Tensor:
         """Style a constant (..., D) for every timestep: (K, ..., D)."""
@@ -153,7 +159,18 @@ class _FoldedLayer:
         said = _constant(value[:, None], self.speaker_styles, self.speaker_out[0], self.masked)  # (K, B, 1 or T', D)
         return read, said + self.speaker_out[1] + self.biases
 
-    def forward(self, x: Tensor, step: int, read: Tensor, said: Tensor) -> Tensor:
+    def rounded(self, dtype: torch.dtype) -> _FoldedLayer:
+        """The layer with the weights of its products in ``dtype``."""
+
+        def both(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            return pair[0].to(dtype), pair[1].to(dtype)
+
+        return replace(
+            self, qkv=both(self.qkv), self_out=both(self.self_out), queries=both(self.queries), mixture=self.mixture.to(dtype), passed=self.passed.to(dtype),
+            ffn_in=both(self.ffn_in), ffn_mid=both(self.ffn_mid), ffn_out=both(self.ffn_out),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, step: Tensor, read: Tensor, said: Tensor) -> Tensor:
         """x (B + U, T', D): B samples with conditions, then U without -> the same shape."""
         rows = read.shape[1]
         width = x.shape[-1:]
@@ -167,9 +184,9 @@ class _FoldedLayer:
         if self.masked is not None:
             heard = [each + self.masked for each in heard]
         styled = [style.apply(each, step) for style, each in zip(self.cross_styles, heard, strict=True)]
-        mixed = linear(torch.cat((*styled, asked), dim=-1), self.mixture) + said[step]
+        mixed = linear(torch.cat((*styled, asked), dim=-1), self.mixture) + _row(said, step)
         if free.shape[0]:
-            mixed = torch.cat((mixed, linear(free, self.passed) + self.nothing[step]))
+            mixed = torch.cat((mixed, linear(free, self.passed) + _row(self.nothing, step)))
         y = linear(gelu(linear(mixed, *self.ffn_in)), *self.ffn_mid)
         return mixed + linear(self.ffn_styles.apply(y, step), *self.ffn_out)
 
@@ -205,7 +222,7 @@ class BoundFold:
 class Fold:
     """A denoiser folded for the timesteps that a sampler visits."""
 
-    def __init__(self, denoiser: Denoiser, timesteps: Tensor) -> None:
+    def __init__(self, denoiser: Denoiser, timesteps: Tensor, numerics: Numerics = FLOAT32) -> None:
         """``denoiser``: ``foldable``; its weights must not change afterwards. ``timesteps``: (K,) original timesteps."""
         with torch.no_grad():
             self.denoiser = denoiser
@@ -213,7 +230,9 @@ class Fold:
             assert all(0 <= t < N_TIMESTEPS for t in self.row)
             time = denoiser.project_time(timesteps.to(denoiser.keep.device))  # (K, L, blocks, 2 D)
             masked = None if denoiser.query_mask is None else (1.0 - denoiser.query_mask) * MASKED
-            self._layers = [_FoldedLayer.of(layer, time[:, k], masked) for k, layer in enumerate(denoiser.layers())]
+            self._layers = [_FoldedLayer.of(layer, time[:, k], masked).rounded(numerics.dtype) for k, layer in enumerate(denoiser.layers())]
+            self._steps = torch.arange(len(self.row), device=denoiser.keep.device)[:, None]  # (K, 1)
+            self._hidden = numerics.compile(self._through, denoiser.keep.device)
 
     def bind(self, conditions: Conditions) -> BoundFold | None:
         """The denoiser with the conditions of B samples; None if a sample's speaker changes within it, which does not fold."""
@@ -228,14 +247,18 @@ class Fold:
 
     def run(self, x: Tensor, t: int, bound: BoundFold, *, both: bool) -> Tensor:
         """See ``BoundFold.__call__``."""
-        denoiser, step = self.denoiser, self.row[t]
-        h = denoiser.embed(x)
-        h = torch.cat((h, h)) if both else h
-        for layer, read, said in zip(self._layers, bound.read, bound.said, strict=True):
-            h = layer.forward(h, step, read, said)
+        denoiser = self.denoiser
+        h = denoiser.embed(x).float()
+        h = self._hidden(torch.cat((h, h)) if both else h, self._steps[self.row[t]], bound.read, bound.said)
         predicted = denoiser.out(h)
         if denoiser.config.prediction == "v":
             kept = x[:, denoiser.keep]
             predicted = denoiser.sqrt_abar[t] * (torch.cat((kept, kept)) if both else kept) + denoiser.sqrt_noise[t] * predicted
         x_0: Tensor = predicted.new_zeros(h.shape[0], *x.shape[1:]).index_copy(1, denoiser.keep, predicted)
         return x_0
+
+    def _through(self, h: Tensor, step: Tensor, read: tuple[Tensor, ...], said: tuple[Tensor, ...]) -> Tensor:
+        """All layers at one step."""
+        for layer, seen, added in zip(self._layers, read, said, strict=True):
+            h = layer.forward(h, step, seen, added)
+        return h

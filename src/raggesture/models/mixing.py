@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from raggesture.errors import ModelError
 from raggesture.models.conditions import Conditions
 from raggesture.models.denoiser import Denoiser
 from raggesture.models.folded import Fold
+from raggesture.models.numerics import FLOAT32, Numerics, Predict
 
 SMALL_TIMESTEP = 100
 """Up to here the published mixing is constant."""
@@ -61,7 +62,15 @@ CONDITION_ONLY = Mixing("constant", 1.0)
 """The conditioned prediction alone: half the cost, and what inversion of a small model wants (TRAINING)."""
 
 
-def bind(denoiser: Denoiser, conditions: Conditions, mixing: Mixing = CONDITION_ONLY, *, timesteps: Tensor | None = None, fold: Fold | None = None) -> Denoise:
+def bind(
+    denoiser: Denoiser,
+    conditions: Conditions,
+    mixing: Mixing = CONDITION_ONLY,
+    *,
+    timesteps: Tensor | None = None,
+    fold: Fold | None = None,
+    numerics: Numerics = FLOAT32,
+) -> Denoise:
     """Make the callable a sampler wants: (x_t (B, T, D), original timestep) -> mixed x_0.
 
     Both branches run as one batch; the unconditioned one is left out at timesteps where its weight is 0.
@@ -69,11 +78,12 @@ def bind(denoiser: Denoiser, conditions: Conditions, mixing: Mixing = CONDITION_
     Args:
         denoiser: in eval mode. conditions: for B samples. mixing: see above. timesteps: those the sampler will visit (``schedule.timesteps``), so
         that their time projections are computed once. fold: the denoiser folded for these timesteps, where it folds (``folded.foldable``).
+        numerics: how the calls are computed (a ``fold`` is made with the same).
     """
     device = denoiser.keep.device
     conditions = conditions.to(device)
     folded = fold.bind(conditions) if fold is not None else None
-    predict = _plain(denoiser, conditions, mixing, timesteps) if folded is None else folded
+    predict = numerics.within(_plain(denoiser, conditions, mixing, timesteps, numerics) if folded is None else folded, device)
     scale = mixing.token_scale(denoiser.layout)
     scale = None if scale is None else scale.to(device)
     batch = conditions.batch
@@ -93,21 +103,16 @@ def bind(denoiser: Denoiser, conditions: Conditions, mixing: Mixing = CONDITION_
     return denoise
 
 
-class _Predict(Protocol):
-    def __call__(self, x: Tensor, t: int, *, both: bool) -> Tensor:
-        """x (B, T, D) -> x_0 (B, T, D) with the conditions; with ``both`` (2 B, T, D), the second half without."""
-        ...
-
-
-def _plain(denoiser: Denoiser, conditions: Conditions, mixing: Mixing, timesteps: Tensor | None) -> _Predict:
+def _plain(denoiser: Denoiser, conditions: Conditions, mixing: Mixing, timesteps: Tensor | None, numerics: Numerics) -> Predict:
     """The denoiser as it stands, with what does not depend on x computed once."""
     with torch.no_grad():
         one = denoiser.prepare(conditions, timesteps)
         two = one if mixing == CONDITION_ONLY else one.two_branches()
+    call = numerics.compile(denoiser.forward, denoiser.keep.device)
 
     def predict(x: Tensor, t: int, *, both: bool) -> Tensor:
         batch = x.shape[0] * (2 if both else 1)
-        x_0: Tensor = denoiser(torch.cat((x, x)) if both else x, torch.full((batch,), t, device=x.device), two if both else one)
+        x_0: Tensor = call(torch.cat((x, x)) if both else x, torch.full((batch,), t, device=x.device), two if both else one)
         return x_0
 
     return predict
