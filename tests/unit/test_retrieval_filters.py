@@ -88,3 +88,14 @@ def test_no_hit_is_said_in_the_trace(tmp_path: Path) -> None:
     assert trace.queries and trace.placements == ()
     assert len(trace.drops) == len(trace.queries)
     assert all("found no exemplar of kind" in drop.reason for drop in trace.drops)
+
+
+def test_the_same_connective_of_a_neighbouring_sense_comes_in_where_the_sense_has_none(index: Index) -> None:
+    retriever = DiscourseRetriever(DiscourseOptions())
+    exact = retriever.rank(Query("but", "Comparison.Contrast", 1.0, 1.5), index)
+    asked = Query("but", "Comparison.Concession", 1.0, 1.5)
+    near = retriever.rank(asked, index)
+    assert [hit.exemplar for hit in near] == [hit.exemplar for hit in exact if "word" in hit.terms] != []
+    assert all(hit.query == asked and hit.terms["kind"] == 1.0 and sum(hit.terms.values()) == pytest.approx(hit.score) for hit in near)
+    assert retriever.rank(Query("but", "Temporal.Asynchronous", 1.0, 1.5), index) == ()
+    assert retriever.rank(Query("though", "Comparison.Concession", 1.0, 1.5), index) == ()

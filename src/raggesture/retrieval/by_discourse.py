@@ -8,6 +8,7 @@ compared without regard to case.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
@@ -23,6 +24,7 @@ from raggesture.types import Cues, Hit, Query, Speech
 if TYPE_CHECKING:
     from raggesture.retrieval.index import Index
 
+_MOST = 10
 WEIGHTS = Weights(kind=2.0, word=4.0, similarity=0.0, speaker=3.0, prominence=4.0)
 
 
@@ -49,8 +51,27 @@ class DiscourseRetriever:
         return tuple(sorted(found, key=lambda query: (query.stroke_s, query.start)))
 
     def rank(self, query: Query, index: Index) -> Sequence[Hit]:
-        """Rank by the published terms."""
-        return self._ranking(query, index)
+        """Rank by the published terms.
+
+        Differs from the released code: where no exemplar of the sense has the connective, those of a sense of the same class that do have it
+        come in too, for half the term of the sense: readers themselves often differ whether a "but" contrasts or denies. Not with ``weighting=released``.
+        """
+        hits = self._ranking(query, index)
+        if self.options.weighting == "released" or any("word" in hit.terms for hit in hits):
+            return hits
+        near = [hit for sense in SENSES if _siblings(sense, query.kind) for hit in self._ranking(replace(query, kind=sense), index) if "word" in hit.terms]
+        lowered = [_lowered(hit, query) for hit in near]
+        return tuple(sorted([*hits, *lowered], key=lambda hit: -hit.score))[: max(len(hits), _MOST)]
+
+
+def _siblings(sense: str, other: str) -> bool:
+    return "." in sense and sense != other and sense.split(".")[0] == other.split(".")[0]
+
+
+def _lowered(hit: Hit, query: Query) -> Hit:
+    """A hit of a neighbouring sense as one for ``query``: half of the sense's term is left."""
+    terms = {**hit.terms, "kind": hit.terms.get("kind", 0.0) / 2}
+    return Hit(query, hit.exemplar, sum(terms.values()), terms)
 
 
 @hookimpl
