@@ -93,6 +93,7 @@ def carry_out(request: Request, settings: Settings) -> None:
     processes = Processes.start(device_of(request.device))
     recipe = recipe_of(settings, name=request.name, provenance=f"raggesture train, profile {Path(request.profile).name}", licence=request.licence)
     recipe = replace(recipe, codec=replace(recipe.codec, codec=_codec_config(request, recipe)))
+    _check_validation(request, recipe)
     made = _Made([], [])
     with training_progress(quiet=request.quiet or not processes.is_main) as (stage, report):
         from raggesture.training.evaluation import train_kit
@@ -139,6 +140,18 @@ def _denoiser(request: Request, recipe: Recipe, place: Place, data: Any) -> Outc
     return train_model(data, recipe, place, codec=codec, kit=_kit(request, recipe))[1]
 
 
+def _check_validation(request: Request, recipe: Recipe) -> None:
+    """Raise before the first step what validation would meet after the last: no motion to compare with, a file that is none."""
+    if not recipe.training.validate_every or "denoiser" not in request.stages:
+        return
+    if request.held_out is None:
+        raise UsageError("--validate-every with no held-out split; expected motion to compare with - name one with --held-out")
+    if request.kit is not None:
+        from raggesture.metrics.fgd import load_kit
+
+        load_kit(request.kit)
+
+
 def _kit(request: Request, recipe: Recipe) -> EvaluationKit | None:
     """The weights FGD is measured with: named, trained here before, or packaged."""
     from raggesture.metrics.fgd import load_kit
@@ -146,8 +159,6 @@ def _kit(request: Request, recipe: Recipe) -> EvaluationKit | None:
 
     if not recipe.training.validate_every:
         return None
-    if request.held_out is None:
-        raise UsageError("--validate-every with no held-out split; expected motion to compare with - name one with --held-out")
     own = request.out / EVALUATION_FILE
     return load_kit(request.kit or (own if own.is_file() else packaged_dir(PACK_NAME, EVALUATION_FILE)))
 
