@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -40,10 +41,20 @@ _SMALL = 4096
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file that a model was imported from. ``path``: within the folder or repository that was imported."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelManifest:
     """What a model is. ``speakers[i]`` is the name behind speaker index i; ``mixing`` is how its two branches are combined when sampling.
 
     ``temperature``: spread of the noise that free tokens start from (1 as published); a little above 1 gives back what a small model smooths away.
+    ``sources``, ``epoch``: the files an imported model was made from, and the epoch they name.
     """
 
     name: str
@@ -58,6 +69,8 @@ class ModelManifest:
     chunks: int = WINDOW_CHUNKS
     provenance: str = ""
     licence: str = ""
+    sources: tuple[SourceFile, ...] = ()
+    epoch: int | None = None
 
     def __post_init__(self) -> None:
         if self.denoiser.latent_dim != self.codec.latent_dim:
@@ -89,17 +102,34 @@ def save_model(model: Model, directory: Path, *, storage: Storage = "float16", f
         UsageError: the folder exists and ``force`` is off, or it exists and is no model.
         ModelError: weights that are not finite or do not fit float16.
     """
+    save_states(model.manifest, model.denoiser.state_dict(), model.codec.state_dict(), directory, storage=storage, force=force)
+
+
+def save_states(
+    manifest: ModelManifest,
+    denoiser: Mapping[str, Tensor],
+    codec: Mapping[str, Tensor],
+    directory: Path,
+    *,
+    storage: Storage = "float16",
+    force: bool = False,
+    beside: Mapping[str, str] | None = None,
+) -> None:
+    """As ``save_model``, from the states of its modules, which need not have been built. ``beside``: texts by name that become files of the model."""
     directory = Path(directory)
-    _check_target(directory, force)
+    check_target(directory, force=force)
     directory.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         files: dict[str, dict[str, object]] = {}
-        for name, module in ((DENOISER, model.denoiser), (CODEC, model.codec)):
-            save_file(_stored(module, storage, name), work / name, metadata={"schema": f"{SCHEMA}/{name}"})  # one key: more come out in random order
+        for name, state in ((DENOISER, denoiser), (CODEC, codec)):
+            save_file(_stored(state, storage, name), work / name, metadata={"schema": f"{SCHEMA}/{name}"})  # one key: more come out in random order
             readable_by_all(work / name)
+        for name, text in (beside or {}).items():
+            (work / name).write_text(text, encoding="utf-8")
+        for name in (DENOISER, CODEC, *(beside or {})):
             files[name] = {"bytes": (work / name).stat().st_size, "sha256": sha256_of(work / name)}
-        content = _manifest_json(model.manifest) | {"storage": storage, "files": files}
+        content = _manifest_json(manifest) | {"storage": storage, "files": files}
         content["sha256"] = _digest(content)
         (work / MANIFEST).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         work.chmod(0o755)
@@ -108,7 +138,8 @@ def save_model(model: Model, directory: Path, *, storage: Storage = "float16", f
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _check_target(directory: Path, force: bool) -> None:
+def check_target(directory: Path, *, force: bool) -> None:
+    """Raise UsageError if ``directory`` could not become a model: it holds something else, or a model and ``force`` is off."""
     if not directory.exists():
         return
     if not directory.is_dir() or (any(directory.iterdir()) and not (directory / MANIFEST).is_file()):
@@ -126,9 +157,9 @@ def _swap(new: Path, directory: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _stored(module: nn.Module, storage: Storage, name: str) -> dict[str, Tensor]:
+def _stored(state: Mapping[str, Tensor], storage: Storage, name: str) -> dict[str, Tensor]:
     stored = {}
-    for key, tensor in module.state_dict().items():
+    for key, tensor in state.items():
         value = tensor.detach().to("cpu")
         if value.is_floating_point():
             half = storage == "float16" and value.numel() >= _SMALL
@@ -140,7 +171,8 @@ def _stored(module: nn.Module, storage: Storage, name: str) -> dict[str, Tensor]
 
 
 def _manifest_json(manifest: ModelManifest) -> dict[str, Any]:
-    return {
+    imported = {"sources": [asdict(source) for source in manifest.sources], "epoch": manifest.epoch} if manifest.sources else {}
+    return imported | {
         "schema": SCHEMA,
         "version": VERSION,
         "name": manifest.name,
@@ -200,6 +232,8 @@ def _parse(content: dict[str, Any], path: Path) -> ModelManifest:
             chunks=int(content["chunks"]),
             provenance=str(content["provenance"]),
             licence=str(content["licence"]),
+            sources=tuple(SourceFile(**source) for source in content.get("sources", ())),
+            epoch=content.get("epoch"),
         )
     except (KeyError, TypeError, ValueError) as fault:
         raise ModelError(f"{path}: {type(fault).__name__} {fault}; expected a complete manifest - install or copy the model again") from fault
@@ -229,7 +263,23 @@ def load_model(directory: Path, device: torch.device | str = "cpu") -> Model:
     return Model(denoiser, codec, manifest)
 
 
-def _fill(module: nn.Module, path: Path, record: dict[str, Any]) -> None:
+def verified_files(directory: Path) -> dict[str, int]:
+    """Hold every file of a model folder against its manifest, as ``load_model`` does, without building anything; sizes in bytes by name.
+
+    Raises: ModelError: missing, truncated or altered files.
+    """
+    records = _read_content(Path(directory)).get("files", {})
+    for name in dict.fromkeys((DENOISER, CODEC, *records)):
+        _verify(Path(directory) / name, records.get(name, {}))
+    return {name: int(record["bytes"]) for name, record in records.items()}
+
+
+def model_digest(directory: Path) -> str:
+    """The sha256 of a manifest, which holds those of the files: one number for the whole model."""
+    return str(_read_content(Path(directory))["sha256"])
+
+
+def _verify(path: Path, record: dict[str, Any]) -> None:
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected one of the model's files - install or copy the model again")
     size, digest = path.stat().st_size, record.get("sha256")
@@ -237,6 +287,10 @@ def _fill(module: nn.Module, path: Path, record: dict[str, Any]) -> None:
         raise ModelError(f"{path}: {size} bytes; expected {record.get('bytes')} - the file is truncated or altered, install or copy it again")
     if sha256_of(path) != digest:
         raise ModelError(f"{path}: sha256 is not {str(digest)[:12]}...; expected the file its manifest names - it was altered, install or copy it again")
+
+
+def _fill(module: nn.Module, path: Path, record: dict[str, Any]) -> None:
+    _verify(path, record)
     try:
         tensors = load_file(path)
         module.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}, strict=True)
