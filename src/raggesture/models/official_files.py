@@ -8,6 +8,7 @@ Source: METHOD part I (b) "Auto-encoder" (a yaml beside each weight file names i
 from __future__ import annotations
 
 import ast
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ SETTINGS = (".yaml", ".yml")
 CONTAINERS = ("state_dict", "model_state")
 DENOISER_MARK = "temporal_decoder_blocks."
 _MAX_TEXT = 1 << 20
+_CODE = re.compile(r"unsupported (?:global: )?GLOBAL ([\w.]+)", re.IGNORECASE)
 _PART_OF_WIDTH: Mapping[int, Part] = {width: part for part, width in FEATURES_OF_PART.items()}
 _NAMES_OF_PARTS: Mapping[str, Part] = {"upper": "upper", "hands": "hands", "hand": "hands", "face": "face", "lower": "lower", "lowertrans": "lower"}
 
@@ -210,12 +212,13 @@ def _load(path: Path) -> Any:
         raise
     except Exception as fault:  # torch raises what its readers raise; nothing of the file has been executed
         reason = " ".join(str(fault).split())
-        at = reason.find("Unsupported ")
-        if "Weights only load failed" in reason and at >= 0:
-            what = reason[at : at + 120].split(" was not")[0].split(" Please")[0]
+        code = _CODE.search(reason)
+        if code is not None:
+            what = f"it names {code.group(1)}"
             raise ModelError(
                 f"{path}: holds pickled code ({what}); expected plain tensors, and nothing of it was run - get the file from its release"
             ) from fault
+        reason = reason.rsplit("WeightsUnpickler error: ", 1)[-1]
         raise ModelError(
             f"{path}: cannot be read as weights ({type(fault).__name__}: {reason[:120]}); expected a whole file - copy or download it again"
         ) from fault
