@@ -299,6 +299,7 @@ def test_a_second_build_of_the_same_target_is_refused(corpus: Path, tmp_path: Pa
 
 def test_a_failed_add_leaves_no_trace(corpus: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(corpus, tmp_path / "i")
+    (tmp_path / "i" / "mine.safetensors").write_text("somebody else's file in the folder is left alone")
     before = {path.name: path.read_bytes() for path in (tmp_path / "i").iterdir()}
 
     def full(*_: object) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +28,7 @@ from raggesture.retrieval.build import (
 )
 from raggesture.retrieval.jobs import Found, JobProgress, LeftOut, find_clips, jobs_of, products_of, rows_left_out, work_folder, work_on
 from raggesture.retrieval.rows import RowsReader, writing_rows
-from raggesture.retrieval.store import GRAPH, ROWS, VECTORS, IndexFile, IndexManifest, check_files, read_manifest, segment_number, swap_manifest, writing
+from raggesture.retrieval.store import GRAPH, ROWS, VECTORS, IndexFile, IndexManifest, check_files, read_manifest, segment_number, swap_manifest, sweep, writing
 
 if TYPE_CHECKING:
     from raggesture.encoders.base import AudioEncoder, TextEncoder
@@ -125,15 +124,6 @@ def _put(folder: Path, about: About, files: Sequence[IndexFile]) -> None:
     swap_manifest(folder, manifest_of(about, folder / next(each.name for each in files if each.role == ROWS), files))
 
 
-def _forget(folder: Path, before: IndexManifest) -> None:
-    """Remove what a change that failed has begun."""
-    kept = {each.name for each in before.files}
-    for path in folder.iterdir():
-        if path.name.endswith(".partial") or (path.suffix in (".sqlite", ".safetensors", ".hnsw") and path.name not in kept):
-            with suppress(OSError):
-                path.unlink()
-
-
 def add_corpus(
     folder: Path, corpus: Path, encoders: Encoders, choice: Choice | None = None, *, licence: str = "", progress: JobProgress | None = None
 ) -> Report:
@@ -174,7 +164,7 @@ def add_corpus(
                 tables = write_tables(folder, rows, vectors, graph, len(stored.get("words")))
                 _put(folder, about, [*tables, *before.segments, *segments.files])
             except BaseException:
-                _forget(folder, read_manifest(folder))
+                sweep(folder, read_manifest(folder))
                 raise
     return Report(done, left_out)
 
@@ -240,7 +230,7 @@ def remove_clips(folder: Path, clips: Collection[str] = (), speakers: Collection
             vectors = {"words": stored.get("words")[words], "sentences": stored.get("sentences")[sentences]}
             _put(folder, about_of(before), [*write_tables(folder, rows, vectors), *segments])
         except BaseException:
-            _forget(folder, read_manifest(folder))
+            sweep(folder, read_manifest(folder))
             raise
         finally:
             reader.close()
