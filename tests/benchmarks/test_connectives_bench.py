@@ -7,7 +7,7 @@ import pytest
 from helpers_connectives import accuracy, judge_all, read, table
 from raggesture.speech import discourse
 
-PARTS = ("tuning", "held_out", "spoken_tuning", "spoken_held_out")
+PARTS = ("tuning", "held_out", "spoken_tuning", "spoken_held_out", "hard_held_out")
 
 
 @pytest.mark.parametrize("tagger", [True, False], ids=["tagged", "words alone"])
