@@ -86,36 +86,45 @@ def _shard_state(clip_id: str) -> str:
     return f"shard of {clip_id}"
 
 
+def _present(task: _Task, clip_id: str, known: dict[str, FileState]) -> _Done | None:
+    """A clip whose shard is there, None for one that has to be computed."""
+    key, states = _clip_key(task, clip_id, known)
+    path = task.folder / shard_file(clip_id, key)
+    about = _existing(path)
+    return None if about is None else _done(path, clip_id, key, about, states, known, computed=False)
+
+
+def _done(path: Path, clip_id: str, key: str, about: dict[str, Any], states: dict[str, FileState], known: dict[str, FileState], *, computed: bool) -> _Done:
+    state = file_state(path, known.get(_shard_state(clip_id)))
+    if state is None:
+        raise ModelError(f"{path}: gone; expected the features that were just written - let only one program clear the store")
+    skipped = tuple(Skipped(clip_id, Path(at), reason, row) for at, reason, row in about["skipped"])
+    row = ClipRow(clip_id, str(about["speaker"]), int(about["frames"]), int(about["words"]), key, state.sha256)
+    return _Done(row, {**states, _shard_state(clip_id): state}, skipped, computed=computed)
+
+
 def _one(task: _Task, clip_id: str, known: dict[str, FileState]) -> _Done:
     """Compute one clip's shard unless it is there."""
     key, states = _clip_key(task, clip_id, known)
     path = task.folder / shard_file(clip_id, key)
     about = _existing(path)
+    if about is not None:
+        return _done(path, clip_id, key, about, states, known, computed=False)
     notes: list[Skipped] = []
-    computed = about is None
-    if about is None:
-        try:
-            clip = read_clip(task.root, clip_id, Sieve(task.strict, notes.append), voice=True)
-            standing = None if task.body is None else task.body.contacts(clip.motion, clip.betas)
-            features = encode_clip(clip, task.encoder, stride_frames=task.stride_frames, contacts=standing)
-        except _PROBLEMS as fault:
-            if task.strict:
-                raise
-            motion = task.root / f"{_READ[0][0]}/{clip_id}{_READ[0][1]}"
-            reason = (
-                str(fault) if isinstance(fault, InputError) else f"{motion}: {type(fault).__name__} {fault}; expected a clip that can be encoded - repair it"
-            )
-            return _Done(None, states, (*notes, Skipped(clip_id, motion, reason)), computed=False)
-        left_out = [[str(s.path), s.reason, s.row] for s in notes]
-        about = {"speaker": clip.speaker, "frames": features.frames, "words": len(clip.transcript.words), "skipped": left_out}
-        write_shard(path, features, about)
-    skipped = tuple(Skipped(clip_id, Path(at), reason, row) for at, reason, row in about["skipped"])
-    state = file_state(path, known.get(_shard_state(clip_id)))
-    if state is None:
-        raise ModelError(f"{path}: gone; expected the features that were just written - let only one program clear the store")
-    states[_shard_state(clip_id)] = state
-    row = ClipRow(clip_id, str(about["speaker"]), int(about["frames"]), int(about["words"]), key, state.sha256)
-    return _Done(row, states, skipped, computed=computed)
+    try:
+        clip = read_clip(task.root, clip_id, Sieve(task.strict, notes.append), voice=True)
+        standing = None if task.body is None else task.body.contacts(clip.motion, clip.betas)
+        features = encode_clip(clip, task.encoder, stride_frames=task.stride_frames, contacts=standing)
+    except _PROBLEMS as fault:
+        if task.strict:
+            raise
+        motion = task.root / f"{_READ[0][0]}/{clip_id}{_READ[0][1]}"
+        reason = str(fault) if isinstance(fault, InputError) else f"{motion}: {type(fault).__name__} {fault}; expected a clip that can be encoded - repair it"
+        return _Done(None, states, (*notes, Skipped(clip_id, motion, reason)), computed=False)
+    left_out = [[str(s.path), s.reason, s.row] for s in notes]
+    about = {"speaker": clip.speaker, "frames": features.frames, "words": len(clip.transcript.words), "skipped": left_out}
+    write_shard(path, features, about)
+    return _done(path, clip_id, key, about, states, known, computed=True)
 
 
 _ADOPTED: list[_Task] = []
@@ -144,10 +153,16 @@ def _run(task: _Task, ids: Sequence[str], known: dict[str, FileState], workers: 
         for clip_id in ids:
             yield _one(task, clip_id, own(clip_id))
         return
-    pool = ProcessPoolExecutor(min(workers, len(ids)), mp_context=get_context("spawn"), initializer=_adopt, initargs=(task,))
+    there = {clip_id: _present(task, clip_id, own(clip_id)) for clip_id in ids}
+    missing = [clip_id for clip_id, done in there.items() if done is None]
+    if not missing:
+        yield from (done for done in there.values() if done is not None)
+        return
+    pool = ProcessPoolExecutor(min(workers, len(missing)), mp_context=get_context("spawn"), initializer=_adopt, initargs=(task,))
     try:
-        for future in [pool.submit(_one_adopted, clip_id, own(clip_id)) for clip_id in ids]:
-            yield future.result()
+        futures = {clip_id: pool.submit(_one_adopted, clip_id, own(clip_id)) for clip_id in missing}
+        for clip_id, done in there.items():
+            yield futures[clip_id].result() if done is None else done
     except BrokenProcessPool as fault:
         raise ModelError(
             f"{task.folder}: a process that computed features died ({fault}); expected memory for {workers} of them - "

@@ -4,8 +4,9 @@ A store is a folder: ``clips/<clip>.<key>.safetensors`` and one ``<split>-<key>.
 it is complete and on the disk, and a set is written last: what a killed build leaves is either a whole clip or nothing. The next build computes what
 is missing. Reading maps the files: memory does not grow with the corpus.
 
-Why safetensors and one file a clip: no server or lock, any number of writers, a changed clip changes one file; windows read as fast as from LMDB
-(tests/benchmarks/test_bench_data.py), whose pages would have to be copied out as a whole record.
+Why safetensors and one file a clip: any number of writers without a lock or a map size, a changed clip changes one file, a format that the models
+already have. LMDB reads a window in a third of the time (tests/benchmarks/test_bench_data.py: 50 against 15 microseconds), which is 2 milliseconds of a
+batch of 64; one record a window, as published, takes 26 times the bytes.
 """
 
 from __future__ import annotations
