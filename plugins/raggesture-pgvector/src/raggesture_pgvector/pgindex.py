@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from raggesture.clock import MODEL_FPS, seconds_of_frame
 from raggesture.encoders.base import TextEncoder
 from raggesture.errors import ModelError, ServiceError
+from raggesture.retrieval.columns import columns_of
 from raggesture.retrieval.facts import DERIVED
 from raggesture.retrieval.index import Index
-from raggesture.retrieval.index import _columns as columns_of
 from raggesture.retrieval.packing import unpack_track, unpack_vectors
 from raggesture.retrieval.rank import Weights
 from raggesture.retrieval.rows import ClipRow
@@ -62,9 +62,11 @@ class Part(Index):
         self.exemplars = LibraryExemplars(snapshot.table)
         self.vocabulary = snapshot.vocabulary
         self.columns = columns_of(snapshot.table, snapshot.vocabulary)
-        self.allowed = ~np.isin(self.columns.clip, sorted(library.without))
+        self.allowed = ~np.isin(snapshot.table.clip, [k for k, name in enumerate(snapshot.table.clips) if name in library.without])
         self.version = snapshot.version
         self._vectors = snapshot.vectors
+        self._place = {name: k for k, name in enumerate(snapshot.table.clips)}
+        self._word_place = {word: k for k, word in enumerate(snapshot.vocabulary)}
         self._library = library
         self._hnsw: Any = None
 
@@ -75,6 +77,18 @@ class Part(Index):
     def word_vector(self, word: str) -> NDArray[np.float32]:
         """(D,) unit vector of a word."""
         return self._library.word_vector(word)
+
+    def clip(self, name: str) -> ClipRow:
+        """A clip's row with its transcript."""
+        return self._library.clip(name)
+
+    def array(self, clip: ClipRow, name: str) -> NDArray[Any]:
+        """One of the arrays of a clip."""
+        return self._library.array(clip, name)
+
+    def word_features(self, clip: ClipRow) -> NDArray[np.float32]:
+        """(words, Ct) vectors of a clip's words."""
+        return self._library.word_features(clip)
 
 
 class PgIndex(Index):
@@ -146,6 +160,7 @@ class PgIndex(Index):
     columns = property(lambda self: self._whole().columns)
     allowed = property(lambda self: self._whole().allowed)
     _vectors = property(lambda self: self._whole()._vectors)
+    _word_place = property(lambda self: self._whole()._word_place)
 
     def excluding(self, clips: Collection[str]) -> PgIndex:
         """The same library in which no exemplar of ``clips`` is found."""
