@@ -13,7 +13,7 @@ import typer
 from raggesture.cli import options as o
 from raggesture.cli.agreement import agreement
 from raggesture.cli.console import LOGGER, progress_bar, result, result_json, table
-from raggesture.cli.index_search import SCHEMA, index_path, open_location, search
+from raggesture.cli.index_search import SCHEMA, backend_at, index_path, open_location, search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def _warn(left_out: Sequence[LeftOut]) -> None:
 @app.command()
 def build(
     corpus: Corpus,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the index.")],
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder of the index, or a place that a plugin's backend keeps (scheme://...).")],
     split: Split = None,
     speakers: Speakers = None,
     text_encoder: Annotated[str, typer.Option("--text-encoder", metavar="NAME", help="As the model was trained.")] = "minilm",
@@ -85,17 +85,23 @@ def build(
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.encoders import registry
         from raggesture.outputs import check_output_folder
-        from raggesture.retrieval.index import Index
+        from raggesture.retrieval.elsewhere import check_free, put_corpus
         from raggesture.retrieval.update import Choice, build_corpus
 
-        check_output_folder(out, force=force)
+        backend, grid = backend_at(out), "released" if released_grid else "stroke"
+        if backend is None:
+            check_output_folder(Path(out), force=force)
+        else:
+            check_free(backend, out, force=force)
         encoders = (registry.text_encoder(text_encoder), registry.audio_encoder(audio_encoder))
         choice = Choice(split, tuple(speakers) if speakers else None, workers, strict, features)
         with _clip_progress(quiet) as progress:
-            grid = "released" if released_grid else "stroke"
-            report = build_corpus(corpus, out, encoders, choice, licence=licence, grid=grid, force=force, progress=progress)
+            if backend is None:
+                report = build_corpus(corpus, Path(out), encoders, choice, licence=licence, grid=grid, force=force, progress=progress)
+            else:
+                report = put_corpus(backend, out, corpus, encoders, choice, licence=licence, grid=grid, replace=force, progress=progress)
         _warn(report.left_out)
-        _show_info(Index.open(out).info(), as_json=as_json, more={"left_out": [asdict(each) for each in report.left_out]})
+        _show_info(open_location(out).info(), as_json=as_json, more={"left_out": [asdict(each) for each in report.left_out]})
 
 
 @app.command()
@@ -115,18 +121,21 @@ def add(
     """Add the clips of CORPUS to an index, with the encoders that built it. Who is reading it keeps what was opened."""
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.encoders import registry
-        from raggesture.retrieval.index import Index
+        from raggesture.retrieval.elsewhere import put_corpus
         from raggesture.retrieval.store import read_manifest
         from raggesture.retrieval.update import Choice, add_corpus
 
-        path = index_path(folder)
-        manifest = read_manifest(path)
+        backend = backend_at(folder)
+        manifest = read_manifest(index_path(folder)) if backend is None else backend.open(folder).manifest
         encoders = (registry.text_encoder(manifest.text_encoder), registry.audio_encoder(manifest.audio_encoder))
         choice = Choice(split, tuple(speakers) if speakers else None, workers, strict, features)
         with _clip_progress(quiet) as progress:
-            report = add_corpus(path, corpus, encoders, choice, licence=licence, progress=progress)
+            if backend is None:
+                report = add_corpus(index_path(folder), corpus, encoders, choice, licence=licence, progress=progress)
+            else:
+                report = put_corpus(backend, folder, corpus, encoders, choice, licence=licence, grid=manifest.grid, progress=progress)
         _warn(report.left_out)
-        _show_info(Index.open(path).info(), as_json=as_json, more={"added": list(report.clips), "left_out": [asdict(each) for each in report.left_out]})
+        _show_info(open_location(folder).info(), as_json=as_json, more={"added": list(report.clips), "left_out": [asdict(each) for each in report.left_out]})
 
 
 @app.command()
@@ -140,12 +149,11 @@ def remove(
 ) -> None:
     """Remove clips from an index: their rows, their motion and their vectors."""
     with o.command(verbose=verbose, quiet=quiet):
-        from raggesture.retrieval.index import Index
         from raggesture.retrieval.update import remove_clips
 
-        path = index_path(folder)
-        gone = remove_clips(path, clips or (), speakers or ())
-        _show_info(Index.open(path).info(), as_json=as_json, more={"removed": list(gone)})
+        backend = backend_at(folder)
+        gone = remove_clips(index_path(folder), clips or (), speakers or ()) if backend is None else backend.remove(folder, clips or (), speakers or ())
+        _show_info(open_location(folder).info(), as_json=as_json, more={"removed": list(gone)})
 
 
 @app.command()
@@ -196,9 +204,14 @@ def verify(folder: Folder, as_json: o.Json = False, verbose: o.Verbose = False, 
     """Hold every file of an index against its checksum, and every row against the arrays."""
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.errors import ModelError
-        from raggesture.retrieval.verify import verify_index
+        from raggesture.retrieval.verify import Verdict, verify_index
 
-        found = verify_index(index_path(folder))
+        backend = backend_at(folder)
+        if backend is None:
+            found = verify_index(index_path(folder))
+        else:
+            held = backend.open(folder)
+            found = Verdict(held.identity[0], 0, held.manifest.clips, held.manifest.exemplars, backend.verify(folder))
         if as_json:
             result_json({"schema": SCHEMA, **asdict(found), "intact": not found.faults})
         elif not found.faults:

@@ -14,6 +14,7 @@ from raggesture.cli.console import LOGGER, result_json, table
 from raggesture.errors import UsageError
 
 if TYPE_CHECKING:
+    from raggesture.plugins.hookspecs import IndexBackend
     from raggesture.retrieval.index import Index
     from raggesture.types import Hit, Query
 
@@ -32,8 +33,19 @@ def index_path(location: str) -> Path:
     from raggesture.plugins.locations import index_folder, scheme_of
 
     if scheme := scheme_of(location):
-        raise UsageError(f"index {scheme}://...: kept by a plugin; expected a folder - 'index info' and 'index search' read it, its plugin changes it")
+        raise UsageError(f"index {scheme}://...: kept by a plugin; expected a folder - this command is for folders")
     return index_folder(location)
+
+
+def backend_at(location: str) -> IndexBackend | None:
+    """The plugin's backend that keeps an index, None for a folder."""
+    from raggesture.plugins.locations import backend_of, scheme_of
+
+    if not scheme_of(location):
+        return None
+    from raggesture.plugins.manager import PluginManager
+
+    return backend_of(location, PluginManager.from_environment())
 
 
 def open_location(location: str) -> Index:

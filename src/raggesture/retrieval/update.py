@@ -59,7 +59,8 @@ class Report:
     left_out: tuple[LeftOut, ...]
 
 
-def _check_left_out(corpus: Path, left_out: Sequence[LeftOut], *, strict: bool, nothing: bool) -> None:
+def check_left_out(corpus: Path, left_out: Sequence[LeftOut], *, strict: bool, nothing: bool) -> None:
+    """Raise InputError where nothing is left, or with ``strict`` where anything was left out."""
     left_out = [each for each in left_out if not each.outside]
     reasons = "; ".join(each.reason for each in left_out[:_SHOWN]) + (f"; and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else "")
     if nothing:
@@ -96,7 +97,7 @@ def build_corpus(
         jobs = jobs_of(corpus, found, (text.name, audio.name), grid, work, choice.features)
         left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress), *rows_left_out(jobs))
         done = tuple(job.name for job in jobs if job.target.is_file())
-        _check_left_out(corpus, left_out, strict=choice.strict, nothing=not done)
+        check_left_out(corpus, left_out, strict=choice.strict, nothing=not done)
         folder = work / "index"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -149,7 +150,7 @@ def add_corpus(
             jobs = jobs_of(corpus, found, (text.name, audio.name), before.grid, work, choice.features)
             left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress), *rows_left_out(jobs))
             done = tuple(job.name for job in jobs if job.target.is_file())
-            _check_left_out(corpus, left_out, strict=choice.strict, nothing=not done)
+            check_left_out(corpus, left_out, strict=choice.strict, nothing=not done)
             try:
                 segments = Segments(folder, 1 + max((segment_number(each.role) for each in before.segments), default=-1))
                 rows = _copy_rows(folder, before)
