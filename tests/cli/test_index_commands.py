@@ -126,10 +126,10 @@ def test_search_as_a_retriever_does(call: Call, index: Path) -> None:
 
 
 def test_an_index_kept_by_a_plugin_that_is_not_there(call: Call) -> None:
-    for command in (("info",), ("search", "--word", "huge")):
+    for command in (("info",), ("search", "--word", "huge"), ("verify",), ("remove", "--clip", "x"), ("add", "corpus")):
         found = call("index", command[0], "pg://localhost/gestures", *command[1:])
         assert found.code == 4 and "nobody knows this scheme" in found.error
-    found = call("index", "verify", "pg://localhost/gestures")
+    found = call("index", "upgrade", "pg://localhost/gestures")
     assert found.code == 2 and "kept by a plugin" in found.error
 
 
