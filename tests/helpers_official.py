@@ -62,7 +62,7 @@ def dress(model: Model, root: Path, *, copies: bool = True, wrapper: str = "", c
 
 
 def tensors(path: Path) -> dict[str, Tensor]:
-    content = torch.load(path, weights_only=True)
+    content = torch.load(path, weights_only=True, mmap=True)
     state: dict[str, Tensor] = next(content[name] for name in ("state_dict", "model_state") if name in content)
     return state
 
