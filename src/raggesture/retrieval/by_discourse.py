@@ -2,7 +2,7 @@
 
 Source: METHOD part I (d) "discourse" (2 for the sense, 4 for the connective, 3 for the speaker, up to 4 for the prominence).
 Differs from the released code: queries come in time order; the exemplar that is scored is the one used; connectives are
-compared without regard to case.
+compared without regard to case; prominence counts at most 1, which finds the gesture that was made more often (``training.retrieval_figures``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from raggesture.retrieval.index import Index
 
 _MOST = 10
-WEIGHTS = Weights(kind=2.0, word=4.0, similarity=0.0, speaker=3.0, prominence=4.0)
+WEIGHTS = Weights(kind=2.0, word=4.0, similarity=0.0, speaker=3.0, prominence=1.0)
+"""As published but for prominence, 4 there: as much as the connective itself, so that another word of the same loudness could replace it."""
 
 
 class DiscourseOptions(RankingOptions):
