@@ -49,6 +49,21 @@ def test_columns_belong_to_the_exemplars(built: Index) -> None:
     np.testing.assert_allclose(np.linalg.norm(built.vectors, axis=1), 1, atol=2e-3)
 
 
+def test_word_prominence_is_every_word_of_every_clip(tmp_path: Path) -> None:
+    *known, last = toy_corpus()
+    clips = (*known, replace(last, prominence=()))  # derived nowhere: a clip without a voice
+    index = Index.build(clips, tmp_path / "i", text_encoder=ToyText(), audio_encoder=ToyAudio())
+    found = index.excluding([clips[0].name]).word_prominence()
+    assert len(found) == index.manifest.words == sum(len(clip.transcript.words) for clip in clips)
+    for clip in clips:
+        rows = found.clip == index.events.clips.index(clip.name)
+        assert [(start, end) for start, end in zip(found.start[rows], found.end[rows], strict=True)] == [(w.start, w.end) for w in clip.transcript.words]
+        expected = clip.prominence or [np.nan] * len(clip.transcript.words)
+        np.testing.assert_allclose(found.prominence[rows], expected)
+    batches = list(index._opened.rows.spoken(4))
+    assert batches == list(index._opened.rows.spoken(1000)) and len(batches) == len(found)
+
+
 @pytest.mark.parametrize("start", [-20, 0, 37, 180, 400])
 def test_clip_window_is_the_clip_with_its_edges_repeated(built: Index, start: int) -> None:
     clip = toy_corpus()[0]

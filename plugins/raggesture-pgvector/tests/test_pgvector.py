@@ -116,6 +116,16 @@ def test_the_same_columns_words_windows_and_counts(location: str, embedded: Inde
     assert [word for word, _ in near] == [word for word, _ in embedded.nearest_words(vector, 3)]
 
 
+def test_the_same_prominence_of_every_word(location: str, embedded: Index) -> None:
+    fill(location)
+    index = opened(location)
+    for view in (index, index.excluding(["1_ann_0_1_1"]), index.only(np.ones(len(index.events), bool))):
+        ours, theirs = view.word_prominence(), embedded.word_prominence()
+        assert view.events.clips == embedded.events.clips
+        for name in ("clip", "start", "end", "prominence"):
+            np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), err_msg=name)
+
+
 def test_a_library_grows_and_shrinks_while_it_is_open(location: str) -> None:
     first, *rest = helpers.toy_corpus()
     fill(location, (first,))

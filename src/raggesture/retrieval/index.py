@@ -25,6 +25,7 @@ from raggesture.retrieval.event_table import Exemplars
 from raggesture.retrieval.facts import HANDS, names_of
 from raggesture.retrieval.opened import Opened, open_files
 from raggesture.retrieval.packing import AUDIO_STEP, CONTACT_STEP, EXPRESSION_STEP, ROTATION_STEP_RAD, TRANSLATION_STEP_M, unpack_track, unpack_vectors
+from raggesture.retrieval.prosody import WordProminence, words_by_clip
 from raggesture.retrieval.rows import ClipRow
 from raggesture.retrieval.store import MANIFEST
 from raggesture.retrieval.words import clean_word as clean_word
@@ -259,6 +260,11 @@ class Index:
                 raise ModelError(f"{self.path}: no clip {name!r}; expected one of its {len(self._place)} clips - use the index that was searched")
             self._clips[name] = found
         return self._clips[name]
+
+    def word_prominence(self) -> WordProminence:
+        """Every word of every clip with its prominence, read from the rows at each call: keep what you make of it."""
+        place = {number: k for k, number in enumerate(self.events.clip_number.tolist())}
+        return words_by_clip((place[number], start, end, height) for number, start, end, height in self._opened.rows.spoken(_ROWS_AT_ONCE))
 
     def stored_exemplars(self) -> Iterator[Exemplar]:
         """The exemplars as the rows in SQLite have them, to be held against the columns."""

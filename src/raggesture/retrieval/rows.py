@@ -173,6 +173,15 @@ class RowsReader:
         words = self.all("SELECT text, start, end, after FROM words WHERE clip = ? ORDER BY position", number)
         return ClipRow(number, name, speaker, frames, Transcript(tuple(Word(*word) for word in words), language, source), wave, voice, segment, checksum)
 
+    def spoken(self, at_once: int) -> Iterator[tuple[int, float, float, float | None]]:
+        """Clip's number, start, end and prominence of every word, ``at_once`` rows a time."""
+        statement = "SELECT clip, start, end, prominence, position FROM words WHERE (clip, position) > (?, ?) ORDER BY clip, position LIMIT ?"
+        clip, position = -1, -1
+        while found := self.all(statement, clip, position, at_once):
+            for number, start, end, prominence, _ in found:
+                yield number, start, end, prominence
+            clip, position = found[-1][0], found[-1][4]
+
     def words(self) -> tuple[str, ...]:
         """The vocabulary in order."""
         return tuple(word for (word,) in self.all("SELECT word FROM vocabulary ORDER BY number"))

@@ -24,6 +24,7 @@ from raggesture.retrieval.columns import columns_of
 from raggesture.retrieval.facts import DERIVED
 from raggesture.retrieval.index import Index
 from raggesture.retrieval.packing import unpack_track, unpack_vectors
+from raggesture.retrieval.prosody import WordProminence, words_by_clip
 from raggesture.retrieval.rank import Weights
 from raggesture.retrieval.rows import ClipRow
 from raggesture.retrieval.store import IndexManifest
@@ -81,6 +82,11 @@ class Part(Index):
     def clip(self, name: str) -> ClipRow:
         """A clip's row with its transcript."""
         return self._library.clip(name)
+
+    def word_prominence(self) -> WordProminence:
+        """Every word of the clips in it, with its prominence."""
+        rows = self._library._spoken(self.events.clips)
+        return words_by_clip((self._place[name], *word) for name, *word in rows)
 
     def array(self, clip: ClipRow, name: str) -> NDArray[Any]:
         """One of the arrays of a clip."""
@@ -244,6 +250,15 @@ class PgIndex(Index):
     def clip(self, name: str) -> ClipRow:
         """A clip's row with its transcript."""
         return self._kept(name)[0]
+
+    def word_prominence(self) -> WordProminence:
+        """Every word of the library with its prominence, fetched at each call."""
+        return self._whole().word_prominence()
+
+    def _spoken(self, clips: Collection[str]) -> list[tuple[Any, ...]]:
+        """Clip, start, end and prominence of each word of some clips."""
+        text = 'SELECT c.name, w."start", w."end", w.prominence FROM {lib}.words w JOIN {lib}.clips c ON c.number = w.clip WHERE c.name = ANY(%s)'
+        return self._ask(f"{text} ORDER BY c.number, w.position", (list(clips),))
 
     def clips_of_voice(self, voice: str) -> tuple[str, ...]:
         """Names of the clips with the same recording."""
