@@ -139,7 +139,8 @@ def read_npz(path: Path) -> Motion:
             expression = _member(path, archive, "expressions") if "expressions" in archive else np.zeros((len(poses), N_EXPRESSIONS), np.float32)
             fps = float(archive["mocap_frame_rate"].reshape(-1)[0]) if "mocap_frame_rate" in archive else float(MOTION_FPS)
     except (ValueError, OSError, zipfile.BadZipFile, EOFError, TypeError) as fault:
-        raise InputError(f"{os.fspath(path)}: cannot be read as npz ({fault}); expected a motion .npz without pickles - export it again") from fault
+        why = "it is no zip archive of plain arrays" if "allow_pickle" in str(fault) else fault  # numpy's advice is to load it unsafely
+        raise InputError(f"{os.fspath(path)}: cannot be read as npz ({why}); expected a motion .npz without pickles - export it again") from fault
     if poses.ndim != 2 or poses.shape[1] != 3 * N_JOINTS:
         raise InputError(f"{path}: poses {poses.shape}; expected (frames, 165), the 55 joints of SMPL-X - convert SMPL-H (156) or SMPL (72) first")
     try:

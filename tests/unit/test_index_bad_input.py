@@ -209,6 +209,17 @@ def test_a_take_with_a_broken_transcript(tmp_path: Path) -> None:
     assert left.clip == "bad" and "bad.json" in left.reason
 
 
+@pytest.mark.parametrize(("content", "message"), [("", "is empty"), (" \n", "is empty"), ("a\x00b", "not a text file")])
+def test_a_take_whose_text_file_cannot_be_read_does_not_lose_the_build(tmp_path: Path, content: str, message: str) -> None:
+    make_plain(tmp_path / "c", "hello")
+    make_plain(tmp_path / "c", "bad", 1)
+    (tmp_path / "c" / "bad.json").unlink(missing_ok=True)
+    (tmp_path / "c" / "bad.txt").write_text(content)
+    report = build(tmp_path / "c")
+    (left,) = report.left_out
+    assert report.clips == ("hello",) and "bad.txt" in left.reason and message in left.reason
+
+
 @pytest.mark.parametrize("root", ["empty", "nowhere"])
 def test_no_corpus(tmp_path: Path, root: str) -> None:
     (tmp_path / "empty").mkdir()
@@ -237,3 +248,11 @@ def test_many_tiny_clips(tmp_path: Path) -> None:
     report = build(root)
     assert len(report.clips) == 300 and not report.left_out
     assert len(Index.open(tmp_path / "index").events.clips) == 300
+
+
+def test_what_is_no_npz_is_named_without_the_advice_to_load_it_unsafely(tmp_path: Path) -> None:
+    make_plain(tmp_path / "c", "hello")
+    make_plain(tmp_path / "c", "bad", 1)
+    (tmp_path / "c" / "bad.npz").write_bytes(b"hello")
+    (left,) = build(tmp_path / "c").left_out
+    assert "bad.npz: cannot be read as npz" in left.reason and "allow_pickle" not in left.reason

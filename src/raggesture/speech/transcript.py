@@ -31,16 +31,24 @@ _LABEL_LINE = re.compile(r"^\s*-?\d+(\.\d+)?\s+-?\d+(\.\d+)?(\s|$)")
 def find_sidecar(audio: Path) -> Path | None:
     """Return the transcript of the same stem beside ``audio``, the most exact kind first; None when there is none.
 
-    A ``.lab`` or ``.txt`` of time labels (voice activity, phones) is not a transcript and is passed over.
+    A ``.lab`` or ``.txt`` of time labels (voice activity, phones) is not a transcript and is passed over. One that cannot be read
+    is returned all the same: who reads it says what is wrong with it.
     """
     for suffix in SIDECAR_SUFFIXES:
         path = audio.with_suffix(suffix)
         if path == audio or not path.is_file():
             continue
-        if suffix in (".txt", ".lab") and not _is_running_text(_text_of(path)):
+        if suffix in (".txt", ".lab") and _holds_labels(path):
             continue
         return path
     return None
+
+
+def _holds_labels(path: Path) -> bool:
+    try:
+        return not _is_running_text(_text_of(path))
+    except InputError:
+        return False
 
 
 def read_transcript(path: Path, duration_s: float) -> Transcript | str:
