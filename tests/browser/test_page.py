@@ -194,10 +194,12 @@ def pixels(page: Any) -> np.ndarray:
 def test_a_wooden_body_is_on_the_screen(page: Any, scheme: str) -> None:
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
     seek(page, 2.5)
-    time.sleep(1.0)
-    image = pixels(page)
-    wooden = (image[:, 0] - image[:, 2] > 60) & (image[:, 0] > image[:, 1])
-    assert 0.02 < wooden.mean() < 0.5
+
+    def share_of_wood() -> float:
+        image = pixels(page)
+        return float(np.mean((image[:, 0] - image[:, 2] > 60) & (image[:, 0] > image[:, 1])))
+
+    wait_for(lambda: 0.02 < share_of_wood() < 0.5)
     background = np.median(image, axis=0).mean()
     assert background > 180 if scheme == "light" else background < 80
 
