@@ -200,7 +200,7 @@ def test_a_wooden_body_is_on_the_screen(page: Any, scheme: str) -> None:
         return float(np.mean((image[:, 0] - image[:, 2] > 60) & (image[:, 0] > image[:, 1])))
 
     wait_for(lambda: 0.02 < share_of_wood() < 0.5)
-    background = np.median(image, axis=0).mean()
+    background = np.median(pixels(page), axis=0).mean()
     assert background > 180 if scheme == "light" else background < 80
 
 
