@@ -146,6 +146,17 @@ def test_plugins_list_and_check_with_everything_broken(call: Call, installed: In
     assert found.code == 4 and "rates cannot take 1 argument" in found.error
 
 
+@pytest.mark.parametrize("kind", ["import", "exit", "hook", "answer", "misspelt", "signature", "taken", "missing"])
+def test_show_and_check_of_each_broken_plugin_tell_its_fault(call: Call, installed: Install, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    installed("raggesture-broken")
+    monkeypatch.setenv("RAGGESTURE_PLUGINS", f"broken-{kind}")
+    found = call("plugins", "show", f"broken-{kind}")
+    assert found.code == 4 and f"broken-{kind}" in found.error and "raggesture-broken 0.2.0" in found.error
+    found = call("plugins", "check", f"broken-{kind}")
+    assert found.code == 4 and f"broken-{kind}\t" in found.out
+    assert call("plugins", "show", "hold").code == 0
+
+
 def test_the_example_plugin_is_found_and_passes_its_check(call: Call, installed: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     installed("raggesture-example")
     monkeypatch.setenv("RAGGESTURE_PLUGINS", "example")

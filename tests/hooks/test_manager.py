@@ -88,6 +88,17 @@ def test_a_name_that_is_taken_names_both(broken: PluginManager) -> None:
     assert broken.part(SCHEDULES, "hold").builtin
 
 
+def test_of_two_third_parties_with_one_name_the_first_stays_and_both_are_named(installed: Install) -> None:
+    installed("raggesture-broken")
+    installed("raggesture-example")
+    ours = [point for point in installed_entry_points() if point.name == "example"]
+    again = EntryPoint("second", ours[0].value, ours[0].group)._for(next(p.dist for p in installed_entry_points() if p.name == "broken-taken"))
+    manager = PluginManager(find=lambda: [*ours, again])
+    assert manager.part(RETRIEVERS, "emphasis").plugin == "example"
+    told = [str(fault) for fault in manager.faults if fault.plugin == "second" and "'emphasis'" in fault.reason]
+    assert len(told) == 1 and "plugin 'example' of raggesture-example 0.1.0" in told[0] and "raggesture-broken 0.2.0" in told[0]
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
