@@ -52,6 +52,12 @@ def test_every_command_has_help(call: Call, command: list[str]) -> None:
     assert found.code == 0 and "Usage: raggesture" in found.out
 
 
+def test_help_of_settings_names_their_tables(call: Call) -> None:
+    """Words in square brackets would be taken for markup and left out of the page."""
+    text = " ".join(call("train", "denoiser", "--help").out.replace("│", " ").split())
+    assert "table model.denoiser" in text and "Of table training" in text
+
+
 def test_version_and_no_arguments(call: Call) -> None:
     assert re.fullmatch(r"raggesture \d+\.\d+\.\d+\n", call("--version").out)
     found = call()

@@ -151,6 +151,20 @@ def spoil_vae_half(root: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def hole(root: Path) -> None:
+    """The right length and a whole table of contents, and a stretch that never arrived: torch loads it."""
+    path = root / CHECKPOINT
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4096] = bytes(4096)
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)
+
+
+def pointer(root: Path) -> None:
+    (root / "vae/face/last.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n")
+
+
 def change(name: str, **tensors_: torch.Tensor | None) -> Callable[[Path], None]:
     def spoil(root: Path) -> None:
         content = torch.load(root / name, weights_only=True)
@@ -196,6 +210,8 @@ def second_checkpoint(root: Path) -> None:
 SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
     "half a checkpoint": (spoil_half, "ends in the middle"),
     "half an auto-encoder": (spoil_vae_half, "ends in the middle"),
+    "a hole in a checkpoint": (hole, "damaged (epoch_64/data/"),
+    "a git-lfs pointer": (pointer, "a git-lfs pointer, not the file"),
     "an empty file": (lambda root: (root / CHECKPOINT).write_bytes(b""), "empty; expected weights"),
     "not weights": (lambda root: (root / CHECKPOINT).write_bytes(b"hello, world"), "cannot be read as weights"),
     "a key too few": (change(CHECKPOINT, module__model__out__bias=None), "1 missing (out.bias)"),
@@ -234,6 +250,15 @@ def test_bad_files(call: Call, files: Path, tmp_path: Path, case: str) -> None:
     assert found.code == 5, found.err
     assert message in found.error and len(found.err.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["experiments"]
+
+
+def test_an_optimisers_state_beside_the_weights_is_left_out(call: Call, files: Path, tmp_path: Path) -> None:
+    torch.save({"state": {0: {"step": 1}}, "param_groups": [{"lr": 0.1}]}, files / "vae/face/optimizer.bin")
+    found = call("model", "import", files, "--out", tmp_path / "m", "--json")
+    assert found.code == 0 and json.loads(found.out)["ignored"] == ["vae/face/optimizer.bin"]
+    (files / CHECKPOINT).unlink()
+    found = call("model", "import", files, "--out", tmp_path / "n")
+    assert found.code == 5 and "optimizer.bin: 'state' is dict; expected named tensors" in found.error
 
 
 def test_two_checkpoints_can_be_told_apart(call: Call, files: Path, tmp_path: Path) -> None:

@@ -57,6 +57,34 @@ def test_schedule(goldens: Path) -> None:
     assert_close(levels[:-1], data["alphas_cumprod_prev_50"], bound=1e-14)
 
 
+def test_other_respacings(goldens: Path) -> None:
+    """One step in each of fifty sections is what the published code calls "leading" and "ddim50"; its "fast" form moves the noisiest step down."""
+    data = arrays(goldens, "schedule")
+    one_each = respaced(",".join(["1"] * 50)).timesteps
+    assert torch.equal(one_each, data["leading_50"])
+    assert torch.equal(one_each, data["ddim50"])
+    assert torch.equal(SCHEDULE.timesteps[:-1], data["fast27"][:-1])
+    assert int(SCHEDULE.timesteps[-1] - data["fast27"][-1]) == 2
+
+
+def test_coefficients_of_the_spaced_process(goldens: Path) -> None:
+    """Noise from x and x_0, and the levels above and below, as the published tables of fifty have them."""
+    data, one, none = arrays(goldens, "schedule"), torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    steps = range(49, -1, -1)  # clean first
+    of_x = torch.cat([ddim.eps_of(one, none, SCHEDULE.abar(step)) for step in steps])
+    of_x_0 = torch.cat([ddim.eps_of(none, one, SCHEDULE.abar(step)) for step in steps])
+    assert_close(-1.0 / of_x_0, data["sqrt_recipm1_alphas_cumprod_50"], bound=1e-12)
+    assert_close(-of_x / of_x_0, data["sqrt_recip_alphas_cumprod_50"], bound=1e-12)
+    betas_50 = torch.tensor([1.0 - SCHEDULE.abar(step) / SCHEDULE.abar(step + 1) for step in steps], dtype=torch.float64)
+    assert_close(betas_50, data["betas_50"], bound=1e-12)
+    above = torch.tensor([SCHEDULE.abar(step - 1) for step in steps if step > 0], dtype=torch.float64)
+    assert_close(above, data["alphas_cumprod_next_50"][:-1], bound=1e-12)
+    assert float(data["alphas_cumprod_next_50"][-1]) == 0.0
+    last = released.invert(lambda x, t: torch.zeros_like(x), one.reshape(1, 1, 1), SCHEDULE)[-2:].flatten()  # from the noisiest level to pure noise
+    c = data["sqrt_recip_alphas_cumprod_50"][-1] / data["sqrt_recipm1_alphas_cumprod_50"][-1]
+    assert_close(last[1], last[0] * c, bound=1e-12)
+
+
 def test_q_sample(goldens: Path) -> None:
     data = arrays(goldens, "q_sample")
     assert_close(SCHEDULE.at_timestep(data["x0"], data["noise"], data["t_train"]), data["q_sample_train"], bound=1e-6)
@@ -145,17 +173,24 @@ def test_seeded_released_loop(goldens: Path) -> None:
     assert_close(ddim.sample(call, data["start_noise"], SCHEDULE, guide=guide), data["released_seed1234_all_one_lr0.1"], tokens=KEEP)
 
 
-def test_outpainting(goldens: Path) -> None:
-    data, call, trail = arrays(goldens, "outpaint"), denoise(goldens), Trail()
-    ddim.sample(call, data["noise"], SCHEDULE, guide=released.outpaint(SCHEDULE, data["in_seq"], data["q_noise"]), observe=trail)
-    assert_close(torch.stack(trail.states), data["samples"], tokens=KEEP)
+@pytest.mark.parametrize("own_noise", [False, True], ids=["noise given", "noise drawn first"])
+def test_seeded_outpainting(goldens: Path, own_noise: bool) -> None:
+    """The released order of draws: the start noise where none is given, then per step the known tokens' noise and an unused one."""
+    data, call = arrays(goldens, "outpaint"), denoise(goldens)
     draw = torch.Generator().manual_seed(1234)
+    start = torch.randn(2, 43, 32, generator=draw) if own_noise else data["noise"]
     noise = torch.zeros(50, 2, 43, 32)
     for i in range(49, -1, -1):
         noise[i] = torch.randn(2, 43, 32, generator=draw)
         torch.randn(2, 43, 32, generator=draw)
-    found = ddim.sample(call, data["noise"], SCHEDULE, guide=released.outpaint(SCHEDULE, data["in_seq"], noise))
-    assert_close(found, data["seeded1234_final"], tokens=KEEP)
+    found = ddim.sample(call, start, SCHEDULE, guide=released.outpaint(SCHEDULE, data["in_seq"], noise))
+    assert_close(found, data["seeded1234_own_noise_final" if own_noise else "seeded1234_final"], tokens=KEEP)
+
+
+def test_outpainting(goldens: Path) -> None:
+    data, call, trail = arrays(goldens, "outpaint"), denoise(goldens), Trail()
+    ddim.sample(call, data["noise"], SCHEDULE, guide=released.outpaint(SCHEDULE, data["in_seq"], data["q_noise"]), observe=trail)
+    assert_close(torch.stack(trail.states), data["samples"], tokens=KEEP)
 
 
 def test_doubling_the_frame_rate(goldens: Path) -> None:

@@ -29,6 +29,7 @@ from raggesture.models.official_files import (
     SETTINGS,
     WEIGHTS,
     Hints,
+    NotWeightsError,
     VaeFiles,
     Weights,
     files_under,
@@ -197,12 +198,19 @@ def _diffusion(root: Path, loose: list[Path], checkpoint: Path | None) -> Weight
         if not chosen.is_file():
             raise UsageError(f"--checkpoint {checkpoint}: no such file; expected a file in {root} - check its name")
         return read_weights(chosen)
-    read = [read_weights(path) for path in loose]
+    read, others = [], []
+    for path in loose:
+        try:
+            read.append(read_weights(path))
+        except NotWeightsError as fault:  # an optimiser's state beside the weights; what cannot be read at all may be what was wanted, and is an error
+            others.append(fault)
     found = [weights for weights in read if any(DENOISER_MARK in name for name in weights.state)]
     if len(found) > 1:
         names = _some([_inside(root, weights.path) for weights in found])
         raise ModelError(f"{root}: two candidates for the denoiser: {names}; expected one diffusion checkpoint - choose it with --checkpoint")
     if not found:
+        if others:
+            raise others[0]
         there = _some([_inside(root, path) for path in loose]) or "none"
         raise ModelError(f"{root}: no diffusion checkpoint (weights that no yaml names: {there}); expected one .pth with a denoiser - copy the whole release")
     return found[0]

@@ -30,6 +30,7 @@ SETTINGS = (".yaml", ".yml")
 CONTAINERS = ("state_dict", "model_state")
 DENOISER_MARK = "temporal_decoder_blocks."
 _MAX_TEXT = 1 << 20
+_POINTER = b"version https://git-lfs"
 _CODE = re.compile(r"unsupported (?:global: )?GLOBAL ([\w.]+)", re.IGNORECASE)
 _PART_OF_WIDTH: Mapping[int, Part] = {width: part for part, width in FEATURES_OF_PART.items()}
 _NAMES_OF_PARTS: Mapping[str, Part] = {"upper": "upper", "hands": "hands", "hand": "hands", "face": "face", "lower": "lower", "lowertrans": "lower"}
@@ -83,6 +84,10 @@ class Weights:
     state: dict[str, Tensor]
     meta: dict[str, Any]
     left_out: tuple[str, ...]
+
+
+class NotWeightsError(ModelError):
+    """A file that can be read, and holds something else than named tensors (the state of an optimiser, say)."""
 
 
 def files_under(root: Path) -> list[Path]:
@@ -166,7 +171,7 @@ def read_weights(path: Path) -> Weights:
     """
     content = _load(path)
     if not isinstance(content, dict):
-        raise ModelError(f"{path}: holds {type(content).__name__}; expected named tensors - check which file this is")
+        raise NotWeightsError(f"{path}: holds {type(content).__name__}; expected named tensors - check which file this is")
     containers = [name for name in CONTAINERS if isinstance(content.get(name), dict)]
     if len(containers) > 1:
         raise ModelError(f"{path}: holds both {' and '.join(containers)}; expected one set of weights - check which file this is")
@@ -176,7 +181,7 @@ def read_weights(path: Path) -> Weights:
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             what = f"{key!r} is {type(value).__name__}"
-            raise ModelError(f"{path}: {what}; expected named tensors, bare or under {' or '.join(CONTAINERS)} - check which file this is")
+            raise NotWeightsError(f"{path}: {what}; expected named tensors, bare or under {' or '.join(CONTAINERS)} - check which file this is")
         if value.layout != torch.strided or value.dtype not in (torch.float32, torch.float16, torch.bfloat16):
             raise ModelError(
                 f"{path}: {key} is {value.dtype}; expected float32, float16 or bfloat16, which this model folder can hold without loss - convert it"
@@ -202,11 +207,15 @@ def _load(path: Path) -> Any:
     whole = zipfile.is_zipfile(path)
     try:
         with path.open("rb") as stream:
-            head = stream.read(4)
+            head = stream.read(len(_POINTER))
         if not head:
             raise ModelError(f"{path}: empty; expected weights - copy it again")
         if head[:2] == b"PK" and not whole:
             raise ModelError(f"{path}: ends in the middle; expected a whole file - copy or download it again")
+        if head == _POINTER:
+            raise ModelError(f"{path}: a git-lfs pointer, not the file it stands for; expected weights - run 'git lfs pull' or download the file")
+        if whole:
+            _check_members(path)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
     except ModelError:
         raise
@@ -222,6 +231,20 @@ def _load(path: Path) -> Any:
         raise ModelError(
             f"{path}: cannot be read as weights ({type(fault).__name__}: {reason[:120]}); expected a whole file - copy or download it again"
         ) from fault
+
+
+def _check_members(path: Path) -> None:
+    """Hold what a zip holds against its own checksums, which torch does not: a transfer that broke off can leave a hole in a file of the right length.
+
+    Raises: ModelError.
+    """
+    with zipfile.ZipFile(path) as archive:
+        try:
+            damaged = archive.testzip()
+        except zipfile.BadZipFile as fault:
+            damaged = " ".join(str(fault).split())
+    if damaged is not None:
+        raise ModelError(f"{path}: damaged ({damaged}); expected contents that agree with the file's own checksums - copy or download it again")
 
 
 @dataclass(frozen=True, slots=True)
