@@ -276,8 +276,7 @@ def _checked(model: type[BaseModel], at: Where, leaves: Mapping[Where, Leaf]) ->
     values = {where: leaf.value for where, leaf in mine.items()}
     for where, leaf in mine.items():
         if leaf.text:
-            found = (reading for reading in readings(leaf.value) if not _faults(model, {**values, where: reading}, where))
-            values[where] = next(found, leaf.value)
+            values[where] = _meant(model, values, where, leaf.value)
     for where, error in _faults(model, values, ()):
         raise ConfigError(_message(model, at, mine, where, error))
     table = model.model_validate_json(_as_json(values))
@@ -300,6 +299,18 @@ def _origins(table: BaseModel, at: Where, leaves: Mapping[Where, Leaf]) -> dict[
             shown = list(value) if isinstance(value, tuple) else value
             found[".".join(where)] = (shown, leaves[where].origin if where in leaves else DEFAULT_ORIGIN)
     return found
+
+
+def _meant(model: type[BaseModel], values: Mapping[Where, Any], where: Where, text: str) -> Any:
+    """The first reading of a text that is valid, else the first of the right type (a number out of range), else the text."""
+    of_its_type = []
+    for reading in readings(text):
+        faults = _faults(model, {**values, where: reading}, where)
+        if not faults:
+            return reading
+        if not any(error["type"] in _TYPE_NAMES for _, error in faults):
+            of_its_type.append(reading)
+    return of_its_type[0] if of_its_type else text
 
 
 def _as_json(values: Mapping[Where, Any]) -> str:
@@ -339,6 +350,8 @@ def _message(model: type[BaseModel], at: Where, mine: Mapping[Where, Leaf], wher
     address = leaf.address if leaf is not None else ".".join((*at, *where))
     if error["type"] == "extra_forbidden":
         return f"{address}: unknown key {where[-1]!r}; {did_you_mean(where[-1], _table_at(model, where[:-1]).model_fields)}"
+    if error["type"] == "too_short" and not error["input"]:
+        return f"{address}: is empty; expected at least one"
     expected = _TYPE_NAMES.get(error["type"]) or error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{address}: expected {expected}, got {_described(error['input'])}"
 

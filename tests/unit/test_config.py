@@ -113,7 +113,7 @@ def test_variables_without_a_double_underscore_are_not_settings() -> None:
         ("[generate]\nweight = nan\n", r"generate\.weight: expected .* got float nan"),
         ('[generate]\ninject = "inversion+guidence"\n', r"generate\.inject: expected 'inversion\+guidance'"),
         ('[generate]\nformats = "npz"\n', r"generate\.formats: expected list, got str 'npz'"),
-        ("[generate]\nformats = []\n", r"generate\.formats: "),
+        ("[generate]\nformats = []\n", r"generate\.formats: is empty; expected at least one"),
         ('[generate]\nformats = ["npz", "htm"]\n', r"mine\.toml: generate\.formats: format 'htm': unknown; did you mean 'html'\?"),
         ('[generate]\nretriever = "lllm"\n', r"mine\.toml: generate\.retriever: retriever 'lllm': unknown; did you mean 'llm'\?"),
         ('[generate]\nguidance = "decreasing_til_25"\n', r"guidance schedule 'decreasing_til_25': unknown; did you mean 'decreasing_till_25'\?"),
@@ -197,6 +197,8 @@ def test_a_number_of_tokens_is_no_secret(write: Any) -> None:
         (["until"], "no '='; expected -G key=value"),
         (["untill=1"], "-G untill: unknown key 'untill'; did you mean 'until'"),
         (["until=soon"], "-G until: expected float, got str 'soon'"),
+        (["until=2"], "-G until: expected less than or equal to 1, got int 2"),
+        (["rate=-0.5"], "-G rate: expected greater than or equal to 0, got float -0.5"),
     ],
 )
 def test_options_on_the_command_line_are_checked(options: list[str], message: str) -> None:

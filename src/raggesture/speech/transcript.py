@@ -144,7 +144,7 @@ def _words_of_textgrid(path: Path, text: str) -> list[Word]:
         tiers = parseTextgridStr(text, includeEmptyIntervals=False)["tiers"]
         intervals = [(str(tier["name"]).strip(), tier["entries"]) for tier in tiers if tier["class"] == "IntervalTier"]
     except (PraatioException, ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a TextGrid that can be read ({error}); expected Praat's text format - save it from Praat again") from error
+        raise InputError(f"{path}: not a TextGrid that can be read; expected Praat's text format - save it from Praat again") from error
     exact = [entries for name, entries in intervals if name.lower() in ("words", "word")]
     ending = [entries for name, entries in intervals if name.lower().endswith(("words", "word"))]
     named = exact or ending or [entries for _, entries in intervals if len(intervals) == 1]
