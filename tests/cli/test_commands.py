@@ -58,6 +58,11 @@ def test_help_of_settings_names_their_tables(call: Call) -> None:
     assert "table model.denoiser" in text and "Of table training" in text
 
 
+def test_the_package_runs_as_a_module() -> None:
+    found = subprocess.run([sys.executable, "-m", "raggesture", "--version"], capture_output=True, text=True, check=False, timeout=120)
+    assert found.returncode == 0 and found.stdout.startswith("raggesture ")
+
+
 def test_version_and_no_arguments(call: Call) -> None:
     assert re.fullmatch(r"raggesture \d+\.\d+\.\d+\n", call("--version").out)
     found = call()

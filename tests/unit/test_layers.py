@@ -19,6 +19,7 @@ LAYERS = {
     "plugins.manager": 4, "plugins.locations": 4, "profiles": 4, "config_model": 4, "config": 4, "testing": 4,
     "synthesis": 5, "inversions": 5, "released_loop": 5, "pipeline": 5, "longform": 5, "training": 5,
     "cli": 6,
+    "__main__": 6,
 }  # fmt: skip
 
 # What a family may import of this package beside itself, where that is less than its layer allows.

@@ -26,7 +26,7 @@ from raggesture.training.denoiser import train_denoiser
 from raggesture.training.loop import BEST_FILE, CURVE_FILE, PLOT_FILE, STATE_FILE, Measured, train
 from raggesture.training.memory import Usage, estimate, fitting_batch, largest_batch
 from raggesture.training.optimisation import Optimisation, in_steps, make_optimizer
-from raggesture.training.processes import Processes
+from raggesture.training.processes import COUNTS, Processes, launched
 from raggesture.training.state import saved_step
 
 TESTS = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ from pathlib import Path
 from helpers_training import OPTIONS, SMALL, small_codec, small_dataset
 from raggesture.models.vae import VaeConfig
 from raggesture.training.denoiser import train_denoiser
-from raggesture.training.processes import Processes
+from raggesture.training.processes import COUNTS, Processes, launched
 from raggesture.training.vae import VaeTraining, train_vae
 
 processes, folder = Processes.start("cpu"), Path(sys.argv[1])
@@ -84,6 +84,16 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
             assert shared.held_out == pytest.approx(single.held_out, rel=1e-4, nan_ok=True)
         assert one[0].loss != pytest.approx(one[-1].loss, rel=1e-3)
     assert saved_step(tmp_path / "two" / "denoiser" / STATE_FILE) == 12
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_each_launcher_is_heard(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Under mpirun WORLD_SIZE is not set, and two processes that each think themselves alone would write the same files."""
+    for each in COUNTS:
+        monkeypatch.delenv(each, raising=False)
+    assert launched() == 1 and Processes.start("cpu").count == 1
+    monkeypatch.setenv(name, "2")
+    assert launched() == 2
 
 
 def test_a_batch_is_shared_evenly_or_not_at_all() -> None:

@@ -54,13 +54,11 @@ def check(request: Request) -> None:
 
 def show_plan(request: Request, settings: Settings) -> None:
     """Settings with their origins, then sizes, steps and memory."""
-    import os
-
     from raggesture.training.plan import lengths_of, plan
+    from raggesture.training.processes import launched
     from raggesture.training.settings import kit_of, recipe_of
 
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    runs = plan(recipe_of(settings, name=request.name), kit_of(settings), lengths_of(request.data, request.split), request.stages, request.parts, processes)
+    runs = plan(recipe_of(settings, name=request.name), kit_of(settings), lengths_of(request.data, request.split), request.stages, request.parts, launched())
     shown = {key: {"value": value, "origin": origin} for key, (value, origin) in settings.origins_of_training.items()}
     if request.as_json:
         result_json({"schema": SCHEMA, "settings": shown, "runs": [asdict(run) for run in runs]})

@@ -1,7 +1,10 @@
-"""The processes that train together (torchrun, accelerate launch), or this one alone.
+"""The processes that train together (torchrun, accelerate launch, mpirun), or this one alone.
 
 Every process draws the same batch from the same generator and computes its own rows of it; gradients are averaged, so that the number of processes does
 not change the curve. Only the main process writes.
+
+accelerate launch starts processes of its own for ``distributed_type: MULTI_GPU`` only (with ``use_cpu: true`` they compute on the CPU); for ``MULTI_CPU`` it
+leaves that to mpirun, and without a host file for it starts one, whatever ``num_processes`` says.
 """
 
 from __future__ import annotations
@@ -16,6 +19,14 @@ from torch import Tensor, nn
 
 from raggesture.errors import ConfigError
 
+COUNTS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "WORLD_SIZE")
+"""Where launchers say how many they started; accelerate reads the same ones in this order."""
+
+
+def launched() -> int:
+    """How many processes a launcher says that it started; 1 without one."""
+    return next((int(value) for name in COUNTS if (value := os.environ.get(name, "")).isdecimal()), 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
@@ -29,13 +40,14 @@ class Processes:
     def start(cls, device: torch.device | str = "cpu") -> Processes:
         """Join the others if a launcher started several; ``device`` is ``cpu`` or ``cuda`` (each process takes its own card)."""
         wanted = torch.device(device)
-        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        count = launched()
+        if count <= 1:
             return cls(device=wanted)
         from accelerate import PartialState
 
         state = PartialState(cpu=wanted.type == "cpu")
         if state.num_processes == 1:
-            raise ConfigError(f"training: {os.environ['WORLD_SIZE']} processes that do not find each other; expected torchrun or accelerate launch - use one")
+            raise ConfigError(f"training: {count} processes that do not find each other; expected torchrun or accelerate launch - use one")
         return cls(state.process_index, state.num_processes, torch.device(state.device))
 
     @property
