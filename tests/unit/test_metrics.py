@@ -140,6 +140,7 @@ def test_report_on_a_folder(tmp_path, kit):
     assert any("broken" in line for line in report.left_out)
     assert figures["FGD"].value > 0
     assert [r.beat_align == pytest.approx(r.beat_align_reference) for r in report.rows] == [True, True, True, False]
+    assert figures["BeatAlign"].note == "timing only, not quality"
     json.dumps(report.to_json(), allow_nan=False)
     itself = evaluate(reference, reference, kit)
     assert {f.name: f for f in itself.figures}["FGD"].value == pytest.approx(0, abs=1e-5)
@@ -153,7 +154,8 @@ def test_report_reads_the_published_folders_and_says_when_there_is_no_covariance
     report = evaluate(tmp_path / "run", None, kit)
     assert report.rows[0].name == "clip/0"
     figures = {f.name: f for f in report.figures}
-    assert math.isnan(figures["Diversity"].value)
+    assert math.isnan(figures["Diversity"].value) and math.isnan(figures["BeatAlign"].value)
+    assert "1 of 1 clips without: no .wav" in figures["BeatAlign"].note
     assert "rank deficient" in figures["FGD"].note
 
 

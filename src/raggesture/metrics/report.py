@@ -180,6 +180,13 @@ def _diversity(motions: list[NDArray[np.float32]]) -> float:
     return diversity(whole) if len(whole) > 1 else math.nan
 
 
+def _beat_note(rows: list[Row]) -> str:
+    """What to know about BeatAlign: which voices it could be measured against."""
+    heard = sum(math.isfinite(row.beat_align) for row in rows)
+    lacking = "" if heard == len(rows) else f"; {len(rows) - heard} of {len(rows)} clips without: no .wav of their name, or no onsets in it"
+    return f"timing only, not quality{lacking}"
+
+
 def _weighted(rows: list[Row], attribute: str) -> float:
     pairs = [(getattr(r, attribute), r.frames) for r in rows if math.isfinite(getattr(r, attribute))]
     return sum(v * w for v, w in pairs) / sum(w for _, w in pairs) if pairs else math.nan
@@ -208,7 +215,7 @@ def evaluate(results: Path, reference: Path | None, kit: EvaluationKit, *, proto
     closer = "closer to reference"
     figures = (
         _fgd(tally),
-        Figure("BeatAlign", _weighted(tally.rows, "beat_align"), _weighted(tally.rows, "beat_align_reference"), closer, "timing only, not quality"),
+        Figure("BeatAlign", _weighted(tally.rows, "beat_align"), _weighted(tally.rows, "beat_align_reference"), closer, _beat_note(tally.rows)),
         Figure("L1Div", l1_divergence(tally.joints[0]), l1_divergence(tally.joints[1]), closer, "sum over 165 coordinates, m"),
         Figure("Diversity", _diversity(tally.joints[0]), _diversity(tally.joints[1]), closer, "clips of the full length only"),
     )
