@@ -217,6 +217,12 @@ def test_what_is_refused(train: Call, tmp_path: Path, arguments: tuple[str, ...]
     assert not (tmp_path / "out" / "model").exists()
 
 
+def test_a_codec_that_is_missing_is_said_before_the_corpus_is_encoded(train: Call, tmp_path: Path) -> None:
+    found = train("denoiser", tmp_path / "out", "-T", "model.codec.kind=transformer")
+    assert found.code == 5 and "run 'raggesture train vae --part upper' first" in found.error, found.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_progress_shows_loss_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """To a person at a terminal: the loss and the pace of the last report, and how long it will take yet."""
     import io

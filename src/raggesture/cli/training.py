@@ -92,6 +92,7 @@ def carry_out(request: Request, settings: Settings) -> None:
     recipe = recipe_of(settings, name=request.name, provenance=f"raggesture train, profile {Path(request.profile).name}", licence=request.licence)
     recipe = replace(recipe, codec=replace(recipe.codec, codec=_codec_config(request, recipe)))
     _check_validation(request, recipe)
+    _check_parts(request, recipe)
     made = _Made([], [])
     with training_progress(quiet=request.quiet or not processes.is_main) as (stage, report):
         from raggesture.training.evaluation import train_kit
@@ -148,6 +149,16 @@ def _check_validation(request: Request, recipe: Recipe) -> None:
         from raggesture.metrics.fgd import load_kit
 
         load_kit(request.kit)
+
+
+def _check_parts(request: Request, recipe: Recipe) -> None:
+    """Raise before the corpus is encoded, which can take hours, where the codec that a denoiser is to be trained on is missing, damaged or another one."""
+    from raggesture.training.parts import has_all_parts, load_parts
+    from raggesture.training.recipe import CODEC_FOLDER
+
+    folder, config = request.out / CODEC_FOLDER, recipe.codec.codec
+    if request.stages == ("denoiser",) and request.codec is None and (config.kind != "conv" or has_all_parts(folder)):
+        load_parts(config, folder)
 
 
 def _kit(request: Request, recipe: Recipe) -> EvaluationKit | None:
