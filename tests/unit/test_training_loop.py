@@ -339,6 +339,12 @@ def test_a_row_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
     assert old.steps_per_s == 7 and math.isnan(old.fgd) and len(COLUMNS) == 11
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_curve_without_points_is_drawn_without_a_word(tmp_path: Path) -> None:
+    plot_curve([], "x", tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size > 0
+
+
 def test_plot_without_matplotlib_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ConfigError, match="pip install"):

@@ -97,7 +97,8 @@ def plot_curve(points: Sequence[CurvePoint], title: str, path: Path) -> None:
         beside.plot(*zip(*distances, strict=True), color="tab:red", linestyle="--", marker="o", markersize=3, label="FGD (right)")
         beside.set_ylabel("FGD")
         beside.legend(loc="upper center", frameon=False)
-    upper.legend(loc="upper right", frameon=False)
+    if upper.lines:  # matplotlib warns on stderr of a legend of nothing
+        upper.legend(loc="upper right", frameon=False)
     for axes in (upper, lower):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
