@@ -17,6 +17,7 @@ from raggesture.errors import InputError
 from raggesture.motion import Motion, write_npz
 from raggesture.retrieval.index import Index
 from raggesture.retrieval.update import Choice, Report, build_corpus
+from raggesture.retrieval.verify import verify_index
 
 GOOD, BAD = "1_ann_0_1_1", "2_bob_0_1_1"
 
@@ -256,3 +257,10 @@ def test_what_is_no_npz_is_named_without_the_advice_to_load_it_unsafely(tmp_path
     (tmp_path / "c" / "bad.npz").write_bytes(b"hello")
     (left,) = build(tmp_path / "c").left_out
     assert "bad.npz: cannot be read as npz" in left.reason and "allow_pickle" not in left.reason
+
+
+def test_verify_calls_a_file_that_is_gone_one_of_the_index(tmp_path: Path) -> None:
+    build(make_plain(tmp_path / "c"))
+    next((tmp_path / "index").glob("vectors-*")).unlink()
+    (fault,) = verify_index(tmp_path / "index").faults
+    assert "vectors-" in fault and "no such file" in fault and "model" not in fault

@@ -32,6 +32,9 @@ class Verdict:
 
 def _file_faults(folder: Path) -> Iterator[str]:
     for each in read_manifest(folder).files:
+        if not (folder / each.name).is_file():
+            yield f"{folder / each.name}: no such file; expected one of the index's files - copy the index whole or build it again"
+            continue
         try:
             verify_sha256(folder / each.name, each.sha256)
         except (ModelError, OSError) as fault:
