@@ -53,13 +53,18 @@ class Interrupted(RaggestureError):  # noqa: N818 - it is not a fault
     exit_code = 130
 
 
+MOST_NAMES = 40
+"""So many known names are listed in a message."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the tail of a message for an unknown ``name``: the nearest known name, then all of them.
+    """Return the tail of a message for an unknown ``name``: the nearest known name, then all of them (of many, the first).
 
     >>> did_you_mean("discource", ["llm", "discourse"])
     "did you mean 'discourse'? (known: discourse, llm)"
     """
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.5)
-    listed = f"known: {', '.join(names)}" if names else "none is known"
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    listed = f"known: {', '.join(names[:MOST_NAMES])}{more}" if names else "none is known"
     return f"did you mean {near[0]!r}? ({listed})" if near else listed
