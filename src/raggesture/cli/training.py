@@ -153,9 +153,11 @@ def _check_validation(request: Request, recipe: Recipe) -> None:
 
 def _check_parts(request: Request, recipe: Recipe) -> None:
     """Raise before the corpus is encoded, which can take hours, where the codec that a denoiser is to be trained on is missing, damaged or another one."""
+    from raggesture.corpus.split import clip_ids
     from raggesture.training.parts import has_all_parts, load_parts
     from raggesture.training.recipe import CODEC_FOLDER
 
+    clip_ids(request.data)  # a corpus that is not there is said first
     folder, config = request.out / CODEC_FOLDER, recipe.codec.codec
     if request.stages == ("denoiser",) and request.codec is None and (config.kind != "conv" or has_all_parts(folder)):
         load_parts(config, folder)
