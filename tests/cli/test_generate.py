@@ -120,7 +120,7 @@ def test_out_cannot_be_made(call: Call, voice: Voice, toy_pipeline: list[Any]) -
         (["--retriever", "discource"], 4, "--retriever: retriever 'discource': unknown; did you mean 'discourse'?"),
         (["--guidance", "holt"], 4, "--guidance: guidance schedule 'holt': unknown; did you mean 'hold'?"),
         (["--format", "npz,htlm"], 4, "--format: format 'htlm': unknown; did you mean 'html'?"),
-        (["--format", ","], 4, "--format: expected"),
+        (["--format", ","], 4, "--format: is empty; expected at least one"),
         (["--inject", "invertion"], 4, "--inject: expected 'inversion+guidance'"),
         (["--weight", "2"], 4, "--weight: expected less than or equal to 1"),
         (["--steps", "0"], 4, "--steps: expected greater than or equal to 2"),
