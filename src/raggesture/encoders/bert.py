@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raggesture.encoders.pretrained import Published, find_folder, load_network, quiet, read_config
+from raggesture.encoders.pretrained import PretrainedEncoder, Published, load_network, quiet
 from raggesture.errors import ModelError
 from raggesture.types import Transcript, Word
 
@@ -48,7 +48,7 @@ def passages(words: Sequence[Word], pieces: Sequence[int], limit: int) -> list[s
     return done
 
 
-class BertEncoder:
+class BertEncoder(PretrainedEncoder):
     """BERT. The configuration is read when a size is asked for, the weights at the first use.
 
     Args:
@@ -59,22 +59,7 @@ class BertEncoder:
     per_window = True
 
     def __init__(self, folder: Path | None = None, device: str = "cpu") -> None:
-        self._named = folder
-        self._device = device
-
-    @cached_property
-    def folder(self) -> Path:
-        """Where the weights are. Raises: ModelError if nowhere."""
-        return find_folder(BERT, self._named)
-
-    @cached_property
-    def _config(self) -> dict[str, Any]:
-        return read_config(BERT, self.folder)
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector (768)."""
-        return int(self._config.get("hidden_size", 768))
+        super().__init__(BERT, folder, device)
 
     @property
     def _most_tokens(self) -> int:

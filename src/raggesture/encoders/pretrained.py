@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,30 @@ def quiet() -> Iterator[None]:
         bars.set_verbosity(level)
         if shown:
             bars.enable_progress_bar()
+
+
+class PretrainedEncoder:
+    """What the published encoders share: the configuration is read when a size is asked for, the weights at the first use.
+
+    Args:
+        published: which one. folder: of its files; None: see the head of this module. device: where to compute.
+    """
+
+    def __init__(self, published: Published, folder: Path | None, device: str) -> None:
+        self._published = published
+        self._named = folder
+        self._device = device
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the weights are. Raises: ModelError if nowhere."""
+        return find_folder(self._published, self._named)
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        return read_config(self._published, self.folder)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector (768)."""
+        return int(self._config.get("hidden_size", 768))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.clock import SAMPLE_RATE_HZ
-from raggesture.encoders.pretrained import Published, find_folder, load_network, read_config
+from raggesture.encoders.pretrained import PretrainedEncoder, Published, load_network
 from raggesture.errors import InputError, ModelError
 
 WAV2VEC2 = Published("wav2vec2", ("facebook/wav2vec2-base-960h",), "wav2vec2")
@@ -46,7 +46,7 @@ def normalised(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((wave - wave.mean()) / np.sqrt(wave.var() + _VARIANCE_FLOOR), np.float32)
 
 
-class Wav2Vec2Encoder:
+class Wav2Vec2Encoder(PretrainedEncoder):
     """wav2vec 2.0. The configuration is read when a size is asked for, the weights at the first use.
 
     Args:
@@ -57,22 +57,7 @@ class Wav2Vec2Encoder:
     per_window = True
 
     def __init__(self, folder: Path | None = None, device: str = "cpu") -> None:
-        self._named = folder
-        self._device = device
-
-    @cached_property
-    def folder(self) -> Path:
-        """Where the weights are. Raises: ModelError if nowhere."""
-        return find_folder(WAV2VEC2, self._named)
-
-    @cached_property
-    def _config(self) -> dict[str, Any]:
-        return read_config(WAV2VEC2, self.folder)
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector (768)."""
-        return int(self._config.get("hidden_size", 768))
+        super().__init__(WAV2VEC2, folder, device)
 
     @property
     def rate_hz(self) -> float:
