@@ -7,81 +7,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from raggesture.anchoring import Anchorer, ExemplarLevels
 from raggesture.body.feet import plant_feet
 from raggesture.clock import MODEL_FPS, MOTION_FPS, frames_of_seconds, seconds_of_frame
 from raggesture.encoders.base import AudioEncoder, TextEncoder
-from raggesture.encoders.conditioning import OUR_RULES, ConditionEncoder, ConditionRules, WindowConditions
+from raggesture.encoders.conditioning import ConditionEncoder, WindowConditions
 from raggesture.encoders.registry import audio_encoder, text_encoder
-from raggesture.errors import ConfigError, ModelError, did_you_mean
-from raggesture.inversions import MODES, CacheMode, InversionCache, Inverted, folder_for, inverted
+from raggesture.errors import ConfigError, ModelError
 from raggesture.models.checkpoint import MANIFEST, Model, load_model
 from raggesture.models.conditions import Conditions
-from raggesture.models.numerics import FLOAT32, Numerics
+from raggesture.models.numerics import Numerics
 from raggesture.motion import Motion, double_rate
+from raggesture.options import GenerateOptions, check_options
+from raggesture.planning import make_plan
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
-from raggesture.released_loop import WAYS, released_entries, released_injection
 from raggesture.resources import PACK_NAME, packaged_dir, sha256_of
-from raggesture.retrieval.clip_conditions import ClipConditions
-from raggesture.retrieval.fallback import Fallback, ask
-from raggesture.retrieval.index import ClipWindow, Index
-from raggesture.retrieval.place import place
-from raggesture.retrieval.query import without_itself
-from raggesture.retrieval.rank import best
+from raggesture.retrieval.index import Index
 from raggesture.speech.cues import find_cues
-from raggesture.synthesis import Held, Inject, Insertion, Synthesizer, inject
+from raggesture.synthesis import Held, Synthesizer
 from raggesture.trace import Identity, Inserted, Setting, Trace
-from raggesture.types import Cues, Drop, Hit, Placement, Query, Speech
-from raggesture.windows import STRIDE_FRAMES, GroundTrack, join_windows, window_starts
+from raggesture.types import Placement, Speech
+from raggesture.windowing import WindowJob, generator_of, make_released_window, make_windows
+from raggesture.windows import STRIDE_FRAMES, join_windows, window_starts
 
 Progress = Callable[[str, float], None]
-Posterior = Literal["mean", "sample"]
-GuidedLoop = Literal["anchored", "released"]
-Interpolation = Literal["spline", "linear"]
-RUNNERS_UP = 3
-MAX_CHUNKS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class GenerateOptions:
-    """How to generate.
-
-    ``steps``: K of the sampler. ``weight`` multiplies every query's. ``speaker``: one of the model's ("" = its first). ``chunks``: seconds per gesture.
-
-    ``plant_feet``: let feet stand still between steps (``raggesture.body.feet``) instead of leaving them as decoded.
-
-    The rest is how the published code does it or how we do (METHOD part III). ``conditions``: words and voice to conditions. ``posterior``: an exemplar's
-    latents are the auto-encoder's ``mean``, or a ``sample`` of it (the packaged codec has no spread, it gives the same). ``translation``: a window's
-    translation goes on where the last one ended (``anchored``), or is blended back to the origin (``origin``). ``interpolation``: 15 to 30 fps by a
-    ``spline``, or ``linear`` and half a frame late. ``guided_loop``: ``anchored``, or ``released`` (``raggesture.released_loop``).
-
-    ``retriever_fallback``: what to do if the retriever's service does not answer (``raggesture.retrieval.fallback``). ``cache``: whether inverted exemplars
-    are kept, up to ``cache_mb`` megabytes (``raggesture.inversions``); a ``sample`` of the posterior is never kept.
-    ``numerics``: how the denoiser's calls are computed.
-    """
-
-    steps: int = 50
-    seed: int = 0
-    inject: Inject = "inversion+guidance"
-    weight: float = 1.0
-    speaker: str = ""
-    chunks: int = 2
-    plant_feet: bool = True
-    conditions: ConditionRules = OUR_RULES
-    posterior: Posterior = "mean"
-    translation: GroundTrack = "anchored"
-    interpolation: Interpolation = "spline"
-    guided_loop: GuidedLoop = "anchored"
-    retriever_fallback: Fallback = "labeller"
-    cache: CacheMode = "off"
-    cache_mb: int = 1000
-    numerics: Numerics = FLOAT32
+__all__ = ["GenerateOptions", "Generation", "Pipeline", "Progress", "checked_rates"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,18 +48,6 @@ class Generation:
     motion: Motion
     speech: Speech
     trace: Trace
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
-    """What was asked, found and placed."""
-
-    queries: tuple[Query, ...]
-    hits: tuple[Hit | None, ...]
-    runners_up: Mapping[Query, Sequence[Hit]]
-    placements: tuple[Placement, ...]
-    drops: tuple[Drop, ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -189,20 +133,16 @@ class Pipeline:
             ServiceError: the retriever's service does not answer, and ``retriever_fallback`` is ``fail``.
         """
         watch = _Stopwatch(progress)
-        _check(options, self.model)
+        check_options(options, self.model)
         synthesizer = self._synthesizer(options.steps, options.numerics)
         rates = checked_rates(schedule, options.steps)
         cues = find_cues(speech)
         watch.lap("understand", 0.1)
         heard = self._encode(speech, options)
         watch.lap("encode", 0.2)
-        plan = self._plan(speech, cues, options, retriever)
+        plan = make_plan(speech, cues, options, retriever, self.index, window_starts(speech.duration_s))
         watch.lap("retrieve", 0.3)
-        rng = torch.Generator().manual_seed(options.seed)
-        noises = [synthesizer.noise(1, rng) for _ in window_starts(speech.duration_s)]
-        levels, clean = self._levels(synthesizer, plan.placements, options, rng)
-        watch.lap("invert", 0.4)
-        latents, inserted = self._sample(synthesizer, heard, plan.placements, (levels, clean), options, rates, noises, rng, watch)
+        latents, inserted = self._sample(synthesizer, heard, plan.placements, options, rates, watch)
         motion = _to_motion(synthesizer, latents, speech.duration_s, options)
         watch.lap("decode", 1.0)
         trace = Trace.of(
@@ -227,102 +167,35 @@ class Pipeline:
         device = self.model.codec.latent_mean.device
         return tuple(_conditions(heard.window(start), speaker, device) for start in window_starts(speech.duration_s))
 
-    def _plan(self, speech: Speech, cues: Cues, options: GenerateOptions, retriever: Retriever) -> _Plan:
-        answer = ask(retriever, speech, cues, options.retriever_fallback)
-        asked = tuple(replace(q, weight=q.weight * options.weight, speaker=q.speaker or options.speaker) for q in answer.queries)
-        notes: tuple[str, ...] = (answer.note,) if answer.note else ()
-        if self.index is None or not asked:
-            return _Plan(asked, (None,) * len(asked), {}, (), tuple(Drop(q, "there is no index") for q in asked), notes)
-        self.index.learn_words([query.word for query in asked])
-        index, note = without_itself(self.index, speech)
-        notes += (note,) if note else ()
-        ranked = [tuple(retriever.rank(query, index)) for query in asked]
-        hits = tuple(best(found, index) for found in ranked)
-        others = {q: [h for h in found if h is not hit][:RUNNERS_UP] for q, found, hit in zip(asked, ranked, hits, strict=True)}
-        placements, drops = place(
-            asked, hits, duration_s=speech.duration_s, starts=window_starts(speech.duration_s), clip_frames=self.index.clip_frames, chunks=options.chunks
-        )
-        return _Plan(asked, hits, others, placements, drops, notes)
-
-    def _levels(
-        self, synthesizer: Synthesizer, placements: Sequence[Placement], options: GenerateOptions, rng: torch.Generator
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Exemplars' latents at every noise level (K, P, T, D), or clean (P, T, D) where none is inverted, or both."""
-        if options.inject == "none" or self.index is None or not any(p.hit.query.weight > 0 for p in placements):
-            return None, None
-        context = self.model.codec.context_frames
-        clips = ClipConditions(self.index, ConditionEncoder(self._text, self._audio, options.conditions))
-        sampled = rng if options.posterior == "sample" else None
-
-        def invert(rows: Sequence[int]) -> Tensor:
-            windows = [self._exemplar(clips, placements[row], context) for row in rows]
-            way = released_entries if options.guided_loop == "released" else Synthesizer.invert
-            return way(synthesizer, synthesizer.encode(windows, sampled), synthesizer.conditions(windows))
-
-        if options.inject in ("noised", "inpaint"):
-            clean = synthesizer.encode([self._exemplar(clips, p, context) for p in placements], sampled)
-            return synthesizer.noised(clean, synthesizer.noise(len(placements), rng)), clean
-        wanted = [each for p in placements if (each := self._inverted(p, synthesizer, options)) is not None]
-        if not wanted:
-            return invert(range(len(placements))), None
-        cache = InversionCache(folder_for(self.index.path), 1_000_000 * options.cache_mb)
-        return inverted(cache, wanted, self.model.codec.latent_dim, synthesizer.device, invert, shared=options.cache == "shared"), None
-
-    def _inverted(self, placement: Placement, synthesizer: Synthesizer, options: GenerateOptions) -> Inverted | None:
-        """What the levels of a placement's exemplar depend on; None if they are not to be kept."""
-        model, index = self._identities
-        if options.cache == "off" or options.posterior == "sample" or not model.sha256 or index is None or not index.sha256:
-            return None
-        what = (model.sha256, index.sha256, f"{options.guided_loop}/{options.numerics.key}", options.steps, options.conditions.key)
-        chunks = (placement.target.start, placement.target.stop)
-        return Inverted(*what, placement.hit.exemplar.clip, placement.source_frame, chunks, str(synthesizer.device))
-
-    def _exemplar(self, clips: ClipConditions, placement: Placement, context: int) -> ClipWindow:
-        """The window that a placement takes its chunks from, with the conditions that it was recorded under."""
-        clip, start = placement.hit.exemplar.clip, placement.source_frame
-        cut = clips.index.clip_window(clip, start, context=context)
-        own = clips.window(clip, start, stored=WindowConditions(cut.text, cut.audio))
-        return replace(cut, text=own.text, audio=own.audio)
+    def _exemplars(self, synthesizer: Synthesizer, placements: Sequence[Placement], options: GenerateOptions, rng: torch.Generator) -> ExemplarLevels:
+        """The exemplars of ``placements`` at every noise level."""
+        if self.index is None:
+            return ExemplarLevels()
+        return Anchorer(self.index, (self._text, self._audio), self._identities).levels(synthesizer, placements, options, rng)
 
     def _sample(
-        self, synthesizer: Synthesizer, heard: Sequence[Conditions], placements: Sequence[Placement], exemplars: tuple[Tensor | None, Tensor | None],
-        options: GenerateOptions, rates: tuple[float, ...], noises: Sequence[Tensor], rng: torch.Generator, watch: _Stopwatch,
+        self, synthesizer: Synthesizer, heard: Sequence[Conditions], placements: Sequence[Placement], options: GenerateOptions, rates: tuple[float, ...],
+        watch: _Stopwatch,
     ) -> tuple[list[Tensor], list[Inserted]]:  # fmt: skip
         """Sample window after window, each continuing the last: latents (1, T, D) of every window."""
-        starts = [STRIDE_FRAMES * number for number in range(len(heard))]
+        released = options.guided_loop == "released"
+        rng = generator_of(options.seed, 0)
+        noises = [synthesizer.noise(1, rng if released else generator_of(options.seed, number)) for number in range(len(heard))]
+        exemplars = self._exemplars(synthesizer, placements, options, rng if released else generator_of(options.seed, 0, "anchors"))
+        watch.lap("invert", 0.4)
         latents: list[Tensor] = []
         inserted: list[Inserted] = []
         held: Held | None = None
-        for number, start in enumerate(starts):
-            noise = noises[number]
-            here = [(k, p) for k, p in enumerate(placements) if p.window == number]
-            insertions = [Insertion(k, 0, p.target, p.hit.query.weight) for k, p in here]
-            if options.guided_loop == "released":
-                injection = released_injection(synthesizer, options.inject, *exemplars, insertions, noise, held, rng)
-                x_0 = synthesizer.sample(heard[number], injection.start, injection.guide)
-            else:
-                injection = inject(synthesizer, options.inject, *exemplars, insertions, noise, rates)
-                x_0 = synthesizer.sample(heard[number], injection.start, injection.guide, held)
-            latents.append(x_0)
-            inserted += [Inserted(p, seconds_of_frame(start), s) for (_, p), s in zip(here, injection.strengths, strict=True)]
-            held = synthesizer.continuation(x_0, moved=options.translation == "anchored")
-            watch.lap("sample", 0.4 + 0.5 * (number + 1) / len(starts))
+        for number, start in enumerate(STRIDE_FRAMES * k for k in range(len(heard))):
+            rows = [row for row, p in enumerate(placements) if p.window == number]
+            here = tuple(placements[row] for row in rows)
+            job = WindowJob(heard[number], noises[number], here, exemplars.take(rows), held)
+            made = make_released_window(synthesizer, job, options, rng) if released else make_windows(synthesizer, [job], options, rates)[0]
+            latents.append(made.latents)
+            inserted += [Inserted(p, seconds_of_frame(start), s) for p, s in zip(here, made.strengths, strict=True)]
+            held = synthesizer.continuation(made.latents, moved=options.translation == "anchored")
+            watch.lap("sample", 0.4 + 0.5 * (number + 1) / len(heard))
         return latents, inserted
-
-
-def _check(options: GenerateOptions, model: Model) -> None:
-    if options.speaker and options.speaker not in model.manifest.speakers:
-        raise ConfigError(f"speaker {options.speaker!r}: the model has no such speaker; {did_you_mean(options.speaker, model.manifest.speakers)}")
-    if options.inject not in get_args(Inject):
-        raise ConfigError(f"inject {options.inject!r}: unknown; {did_you_mean(options.inject, get_args(Inject))}")
-    if options.guided_loop == "released" and options.inject not in WAYS:
-        raise ConfigError(f"inject {options.inject!r}: the released loop has no such way; expected one of {', '.join(WAYS)} - or guided_loop 'anchored'")
-    if not 0.0 <= options.weight <= 1.0:
-        raise ConfigError(f"weight: {options.weight}; expected a number in [0, 1] - correct it")
-    if options.cache not in MODES or options.cache_mb < 1:
-        raise ConfigError(f"cache {options.cache!r}, {options.cache_mb} MB: expected one of {', '.join(MODES)} and at least 1 MB - correct it")
-    if not 1 <= options.chunks <= MAX_CHUNKS:
-        raise ConfigError(f"chunks: {options.chunks}; expected 1 to {MAX_CHUNKS} seconds per gesture - correct it")
 
 
 def checked_rates(schedule: GuidanceSchedule, n_steps: int) -> tuple[float, ...]:

@@ -8,15 +8,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.clock import SAMPLE_RATE_HZ, seconds_of_samples
-from raggesture.errors import InputError
+from raggesture.errors import InputError, did_you_mean
 
 GESTURE_KINDS = ("beat", "deictic", "iconic", "metaphoric")
 """McNeill's four kinds, the classes of BEAT2's ``sem`` files."""
+
+Bringable = Literal["upper", "hands", "face", "lower", "head", "left-arm", "right-arm"]
+"""What of a body a gesture can bring along: the model's four parts, the head (with the neck), or one arm with its hand."""
+BRINGABLE: tuple[Bringable, ...] = get_args(Bringable)
+PUBLISHED_BRINGS: tuple[Bringable, ...] = ("upper", "hands")
+"""Source: METHOD part I (e), only upper body and hands are copied."""
 
 
 def _check_span(what: str, start: float, end: float) -> None:
@@ -122,7 +129,7 @@ class Query:
     ``kind`` is one of ``GESTURE_KINDS`` or a discourse sense; ``gesture`` names one gesture of a lexicon when a plan or
     a test asks for exactly that one ("" = any of the kind); ``weight`` in [0, 1] is how strongly the exemplar shapes the
     motion; ``stroke`` is the instant the stroke belongs to (None: the middle of the word); ``speaker`` is whose exemplars
-    are preferred ("" = no preference).
+    are preferred ("" = no preference); ``parts`` is what of the body the gesture brings along (empty: what the settings say).
     """
 
     word: str
@@ -134,9 +141,13 @@ class Query:
     prominence: float | None = None
     stroke: float | None = None
     speaker: str = ""
+    parts: tuple[Bringable, ...] = ()
 
     def __post_init__(self) -> None:
         _check_span(f"query {self.word!r}", self.start, self.end)
+        for part in self.parts:
+            if part not in BRINGABLE:
+                raise InputError(f"query {self.word!r}: part {part!r} is unknown; {did_you_mean(part, BRINGABLE)} - correct it")
         if not 0.0 <= self.weight <= 1.0:
             raise InputError(f"query {self.word!r}: weight {self.weight}; expected a number in [0, 1] - correct it")
 

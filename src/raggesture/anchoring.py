@@ -1,0 +1,89 @@
+"""Exemplars become anchors: cut from their clips, encoded, carried up through the noise. One row per placement.
+
+Source: RAG-Gesture section 3.4; METHOD part I (c). Differs from the released code: see ``raggesture.diffusion.ddim.invert``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from raggesture.encoders.base import AudioEncoder, TextEncoder
+from raggesture.encoders.conditioning import ConditionEncoder, WindowConditions
+from raggesture.inversions import InversionCache, Inverted, folder_for, inverted
+from raggesture.options import GenerateOptions
+from raggesture.released_loop import released_entries
+from raggesture.retrieval.clip_conditions import ClipConditions
+from raggesture.retrieval.index import ClipWindow, Index
+from raggesture.synthesis import Synthesizer
+from raggesture.trace import Identity
+from raggesture.types import Placement
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExemplarLevels:
+    """Exemplars' latents, one per placement: ``levels`` (K, P, T, D) at every noise level, ``clean`` (P, T, D); None where a way does not need them."""
+
+    levels: Tensor | None = None
+    clean: Tensor | None = None
+
+    def take(self, rows: Sequence[int]) -> ExemplarLevels:
+        """Those of some placements."""
+        chosen = list(rows)
+        return ExemplarLevels(None if self.levels is None else self.levels[:, chosen], None if self.clean is None else self.clean[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Anchorer:
+    """Makes anchors of an index' exemplars. ``identities``: of the model and of the index, for the cache of inversions."""
+
+    index: Index
+    encoders: tuple[TextEncoder, AudioEncoder]
+    identities: tuple[Identity, Identity | None]
+
+    def levels(self, synthesizer: Synthesizer, placements: Sequence[Placement], options: GenerateOptions, rng: torch.Generator) -> ExemplarLevels:
+        """What the exemplars of ``placements`` are at every noise level; nothing where none is used.
+
+        Args:
+            rng: gives the noise of ``noised`` and ``inpaint``, and samples of the posterior where the options ask for them.
+        """
+        if options.inject == "none" or not any(p.hit.query.weight > 0 for p in placements):
+            return ExemplarLevels()
+        context = synthesizer.model.codec.context_frames
+        clips = ClipConditions(self.index, ConditionEncoder(*self.encoders, options.conditions))
+        sampled = rng if options.posterior == "sample" else None
+
+        def invert(rows: Sequence[int]) -> Tensor:
+            windows = [_exemplar(clips, placements[row], context) for row in rows]
+            way = released_entries if options.guided_loop == "released" else Synthesizer.invert
+            return way(synthesizer, synthesizer.encode(windows, sampled), synthesizer.conditions(windows))
+
+        if options.inject in ("noised", "inpaint"):
+            clean = synthesizer.encode([_exemplar(clips, p, context) for p in placements], sampled)
+            return ExemplarLevels(synthesizer.noised(clean, synthesizer.noise(len(placements), rng)), clean)
+        wanted = [each for p in placements if (each := self._kept(p, synthesizer, options)) is not None]
+        if not wanted:
+            return ExemplarLevels(invert(range(len(placements))))
+        cache = InversionCache(folder_for(self.index.path), 1_000_000 * options.cache_mb)
+        latent_dim = synthesizer.model.codec.latent_dim
+        return ExemplarLevels(inverted(cache, wanted, latent_dim, synthesizer.device, invert, shared=options.cache == "shared"))
+
+    def _kept(self, placement: Placement, synthesizer: Synthesizer, options: GenerateOptions) -> Inverted | None:
+        """What the levels of a placement's exemplar depend on; None if they are not to be kept."""
+        model, index = self.identities
+        if options.cache == "off" or options.posterior == "sample" or not model.sha256 or index is None or not index.sha256:
+            return None
+        what = (model.sha256, index.sha256, f"{options.guided_loop}/{options.numerics.key}", options.steps, options.conditions.key)
+        chunks = (placement.target.start, placement.target.stop)
+        return Inverted(*what, placement.hit.exemplar.clip, placement.source_frame, chunks, str(synthesizer.device))
+
+
+def _exemplar(clips: ClipConditions, placement: Placement, context: int) -> ClipWindow:
+    """The window that a placement takes its chunks from, with the conditions that it was recorded under."""
+    clip, start = placement.hit.exemplar.clip, placement.source_frame
+    cut = clips.index.clip_window(clip, start, context=context)
+    own = clips.window(clip, start, stored=WindowConditions(cut.text, cut.audio))
+    return replace(cut, text=own.text, audio=own.audio)

@@ -1,0 +1,77 @@
+"""How to generate: the options of the pipeline, checked. Source: DESIGN section 6; METHOD part III for the published choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from raggesture.encoders.conditioning import OUR_RULES, ConditionRules
+from raggesture.errors import ConfigError, did_you_mean
+from raggesture.inversions import MODES, CacheMode
+from raggesture.models.checkpoint import Model
+from raggesture.models.numerics import FLOAT32, Numerics
+from raggesture.released_loop import WAYS
+from raggesture.retrieval.fallback import Fallback
+from raggesture.synthesis import Inject
+from raggesture.windows import GroundTrack
+
+Posterior = Literal["mean", "sample"]
+GuidedLoop = Literal["anchored", "released"]
+Interpolation = Literal["spline", "linear"]
+MAX_CHUNKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateOptions:
+    """How to generate.
+
+    ``steps``: K of the sampler. ``weight`` multiplies every query's. ``speaker``: one of the model's ("" = its first). ``chunks``: seconds per gesture.
+
+    ``plant_feet``: let feet stand still between steps (``raggesture.body.feet``) instead of leaving them as decoded.
+
+    The rest is how the published code does it or how we do (METHOD part III). ``conditions``: words and voice to conditions. ``posterior``: an exemplar's
+    latents are the auto-encoder's ``mean``, or a ``sample`` of it (the packaged codec has no spread, it gives the same). ``translation``: a window's
+    translation goes on where the last one ended (``anchored``), or is blended back to the origin (``origin``). ``interpolation``: 15 to 30 fps by a
+    ``spline``, or ``linear`` and half a frame late. ``guided_loop``: ``anchored``, or ``released`` (``raggesture.released_loop``).
+
+    ``retriever_fallback``: what to do if the retriever's service does not answer (``raggesture.retrieval.fallback``). ``cache``: whether inverted exemplars
+    are kept, up to ``cache_mb`` megabytes (``raggesture.inversions``); a ``sample`` of the posterior is never kept.
+    ``numerics``: how the denoiser's calls are computed.
+    """
+
+    steps: int = 50
+    seed: int = 0
+    inject: Inject = "inversion+guidance"
+    weight: float = 1.0
+    speaker: str = ""
+    chunks: int = 2
+    plant_feet: bool = True
+    conditions: ConditionRules = OUR_RULES
+    posterior: Posterior = "mean"
+    translation: GroundTrack = "anchored"
+    interpolation: Interpolation = "spline"
+    guided_loop: GuidedLoop = "anchored"
+    retriever_fallback: Fallback = "labeller"
+    cache: CacheMode = "off"
+    cache_mb: int = 1000
+    numerics: Numerics = FLOAT32
+
+
+def check_options(options: GenerateOptions, model: Model) -> None:
+    """Hold options against each other and against the model.
+
+    Raises:
+        ConfigError: a speaker the model does not know, an unknown way, a number out of range.
+    """
+    if options.speaker and options.speaker not in model.manifest.speakers:
+        raise ConfigError(f"speaker {options.speaker!r}: the model has no such speaker; {did_you_mean(options.speaker, model.manifest.speakers)}")
+    if options.inject not in get_args(Inject):
+        raise ConfigError(f"inject {options.inject!r}: unknown; {did_you_mean(options.inject, get_args(Inject))}")
+    if options.guided_loop == "released" and options.inject not in WAYS:
+        raise ConfigError(f"inject {options.inject!r}: the released loop has no such way; expected one of {', '.join(WAYS)} - or guided_loop 'anchored'")
+    if not 0.0 <= options.weight <= 1.0:
+        raise ConfigError(f"weight: {options.weight}; expected a number in [0, 1] - correct it")
+    if options.cache not in MODES or options.cache_mb < 1:
+        raise ConfigError(f"cache {options.cache!r}, {options.cache_mb} MB: expected one of {', '.join(MODES)} and at least 1 MB - correct it")
+    if not 1 <= options.chunks <= MAX_CHUNKS:
+        raise ConfigError(f"chunks: {options.chunks}; expected 1 to {MAX_CHUNKS} seconds per gesture - correct it")
