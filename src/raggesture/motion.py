@@ -77,19 +77,23 @@ def _between(values: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
     return np.asarray(CubicSpline(np.arange(len(values)), values, axis=0, bc_type="natural")(at), np.float32)
 
 
-def double_rate(motion: Motion, frames: int, *, released: bool = False) -> Motion:
-    """15 -> 30 fps in 6D, cut or held to ``frames`` output frames.
+def double_tracks(tracks: NDArray[np.float32], frames: int, *, released: bool = False) -> NDArray[np.float32]:
+    """(F, D) at 15 fps -> (frames, D) at 30 fps, cut or held to ``frames``.
 
     Differs from the released code: a cubic spline through the frames that ``halve_rate`` keeps. There (``released=True``) linear interpolation
     centred on half samples, which is a sixtieth of a second late and takes an eighth off a real take's wrist jerk (the spline: 2 %).
     """
+    if not released:
+        return _between(tracks, frames)
+    doubled: NDArray[np.float32] = interpolate_double(torch.from_numpy(tracks)).numpy()
+    return doubled[np.minimum(np.arange(frames), len(doubled) - 1)]
+
+
+def double_rate(motion: Motion, frames: int, *, released: bool = False) -> Motion:
+    """15 -> 30 fps in 6D, cut or held to ``frames`` output frames (``double_tracks``)."""
     rot6d = axis_angle_to_6d(torch.from_numpy(np.array(motion.rotations))).reshape(motion.frames, -1)  # (F, 330)
     tracks = np.concatenate([rot6d.numpy(), motion.translation, motion.expression], axis=1)  # (F, 330 + 3 + 100)
-    if released:
-        doubled = interpolate_double(torch.from_numpy(tracks)).numpy()
-        doubled = doubled[np.minimum(np.arange(frames), len(doubled) - 1)]
-    else:
-        doubled = _between(tracks, frames)
+    doubled = double_tracks(tracks, frames, released=released)
     rotations = rot6d_to_axis_angle(torch.from_numpy(doubled[:, : 6 * N_JOINTS].reshape(frames, N_JOINTS, 6))).numpy()
     return Motion(rotations, doubled[:, 6 * N_JOINTS : 6 * N_JOINTS + 3], doubled[:, 6 * N_JOINTS + 3 :], float(MOTION_FPS))
 
