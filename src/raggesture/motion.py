@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,14 @@ class Motion:
     def cut(self, frames: slice) -> Motion:
         """A range of frames as a motion of its own (translation unchanged)."""
         return Motion(self.rotations[frames], self.translation[frames], self.expression[frames], self.fps)
+
+
+def concatenated(parts: Sequence[Motion]) -> Motion:
+    """Motions of one frame rate, one after the other."""
+    rotations, translation, expression = (
+        np.concatenate(arrays) for arrays in ([p.rotations for p in parts], [p.translation for p in parts], [p.expression for p in parts])
+    )
+    return Motion(rotations, translation, expression, parts[0].fps)
 
 
 def halve_rate(motion: Motion) -> Motion:

@@ -21,7 +21,7 @@ from raggesture.body.leg_ik import LEG_JOINTS, ROOT_REACH_S, Stand, reachable_ro
 from raggesture.body.skeleton import forward_kinematics
 from raggesture.body.smoothing import gaussian_smooth, reach_of
 from raggesture.body.turn import matrix_of
-from raggesture.motion import Motion
+from raggesture.motion import Motion, concatenated
 
 Floats = NDArray[np.float64]
 SIDES = ("left", "right")
@@ -91,7 +91,7 @@ class FootPlanter:
         headings = np.arctan2(toward[..., 0], toward[..., 2])
         headings = np.unwrap(np.concatenate([self._headings[-1:], headings]), axis=0)[len(self._headings[-1:]) :]
         self._ankles, self._headings = np.concatenate([self._ankles, ankles]), np.concatenate([self._headings, headings])
-        self._buffer = motion if self._buffer is None else _concatenated(self._buffer, motion)
+        self._buffer = motion if self._buffer is None else concatenated([self._buffer, motion])
 
     def _plan(self, until: int, end: int) -> None:
         """Decide the steps of the frames before ``until``; both feet never step at once."""
@@ -158,12 +158,6 @@ class FootPlanter:
         for side, steps in self._steps.items():
             over = [k for k, step in enumerate(steps) if step.first + length < keep]
             self._steps[side] = steps[max(over, default=0) :]
-
-
-def _concatenated(before: Motion, after: Motion) -> Motion:
-    pairs = ((before.rotations, after.rotations), (before.translation, after.translation), (before.expression, after.expression))
-    rotations, translation, expression = (np.concatenate(pair) for pair in pairs)
-    return Motion(rotations, translation, expression, before.fps)
 
 
 def _walk(steps: list[_Step], frames: NDArray[np.int64], floor_m: float, fps: float) -> Stand:
