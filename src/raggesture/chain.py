@@ -48,8 +48,8 @@ class Loop(Protocol):
     def noise(self, number: int) -> Tensor:
         """Start noise (1, T, D) of a window."""
 
-    def exemplars(self, windows: Sequence[WindowInput]) -> list[ExemplarLevels]:
-        """The exemplars of each window."""
+    def exemplars(self, first: int, placements: Sequence[Sequence[Placement]]) -> list[ExemplarLevels]:
+        """The exemplars of neighbouring windows, from window ``first`` on."""
 
     def make(self, jobs: Sequence[WindowJob]) -> tuple[WindowMade, ...]:
         """Sample windows that do not depend on each other."""
@@ -68,10 +68,9 @@ class AnchoredLoop:
         """Start noise (1, T, D) of a window."""
         return self.synthesizer.noise(1, generator_of(self._options.seed, number))
 
-    def exemplars(self, windows: Sequence[WindowInput]) -> list[ExemplarLevels]:
-        """The exemplars of each window, inverted together."""
-        rng = generator_of(self._options.seed, windows[0].number if windows else 0, "anchors")
-        return _exemplars(self._anchorer, self.synthesizer, windows, self._options, rng)
+    def exemplars(self, first: int, placements: Sequence[Sequence[Placement]]) -> list[ExemplarLevels]:
+        """The exemplars of neighbouring windows, inverted together."""
+        return _exemplars(self._anchorer, self.synthesizer, placements, self._options, generator_of(self._options.seed, first, "anchors"))
 
     def make(self, jobs: Sequence[WindowJob]) -> tuple[WindowMade, ...]:
         """Sample windows that do not depend on each other, in one batch."""
@@ -92,9 +91,9 @@ class ReleasedLoop:
         """Start noise (1, T, D) of a window."""
         return self._noises[number]
 
-    def exemplars(self, windows: Sequence[WindowInput]) -> list[ExemplarLevels]:
-        """The exemplars of each window."""
-        return _exemplars(self._anchorer, self.synthesizer, windows, self._options, self._rng)
+    def exemplars(self, first: int, placements: Sequence[Sequence[Placement]]) -> list[ExemplarLevels]:
+        """The exemplars of neighbouring windows."""
+        return _exemplars(self._anchorer, self.synthesizer, placements, self._options, self._rng)
 
     def make(self, jobs: Sequence[WindowJob]) -> tuple[WindowMade, ...]:
         """Sample windows one after the other."""
@@ -102,16 +101,16 @@ class ReleasedLoop:
 
 
 def _exemplars(
-    anchorer: Anchorer | None, synthesizer: Synthesizer, windows: Sequence[WindowInput], options: GenerateOptions, rng: torch.Generator
+    anchorer: Anchorer | None, synthesizer: Synthesizer, placements: Sequence[Sequence[Placement]], options: GenerateOptions, rng: torch.Generator
 ) -> list[ExemplarLevels]:
-    placements = [placement for window in windows for placement in window.placements]
-    if anchorer is None or not placements:
-        return [ExemplarLevels() for _ in windows]
-    every = anchorer.levels(synthesizer, placements, options, rng)
+    flat = [placement for own in placements for placement in own]
+    if anchorer is None or not flat:
+        return [ExemplarLevels() for _ in placements]
+    every = anchorer.levels(synthesizer, flat, options, rng)
     parted, row = [], 0
-    for window in windows:
-        parted.append(every.take(range(row, row + len(window.placements))))
-        row += len(window.placements)
+    for own in placements:
+        parted.append(every.take(range(row, row + len(own))))
+        row += len(own)
     return parted
 
 
@@ -150,7 +149,7 @@ class Chain:
         """Make windows one after the other; ``lap`` is told what has been done for which."""
         for first in range(0, len(windows), self._loop.group):
             group = windows[first : first + self._loop.group]
-            exemplars = self._loop.exemplars(group)
+            exemplars = self._loop.exemplars(group[0].number, [window.placements for window in group])
             lap("invert", first)
             for window, own in zip(group, exemplars, strict=True):
                 (made,) = self._loop.make([self.job(window, own)])
@@ -160,7 +159,7 @@ class Chain:
                 yield window, made, motion
 
 
-def inserted_of(window: WindowInput, made: WindowMade) -> list[Inserted]:
-    """A window's placements as they were carried out."""
-    start_s = seconds_of_frame(STRIDE_FRAMES * window.number)
-    return [Inserted(placement, start_s, strength) for placement, strength in zip(window.placements, made.strengths, strict=True)]
+def inserted_of(number: int, placements: Sequence[Placement], made: WindowMade) -> list[Inserted]:
+    """The placements of window ``number`` as they were carried out."""
+    start_s = seconds_of_frame(STRIDE_FRAMES * number)
+    return [Inserted(placement, start_s, strength) for placement, strength in zip(placements, made.strengths, strict=True)]

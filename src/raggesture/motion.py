@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,21 +112,45 @@ def write_npz(motion: Motion, path: Path) -> None:
 
     Members carry a fixed date, so that the same motion gives the same bytes.
     """
-    arrays: dict[str, NDArray[np.generic]] = {
-        "betas": np.zeros(N_BETAS, np.float32),
-        "poses": motion.rotations.reshape(motion.frames, -1),
-        "expressions": motion.expression,
-        "trans": motion.translation,
-        "model": np.array("smplx2020"),
-        "gender": np.array("neutral"),
-        "mocap_frame_rate": np.array(round(motion.fps)),
-    }
+    write_npz_in_pieces(lambda: iter((motion,)), motion.frames, path, motion.fps)
+
+
+def write_npz_in_pieces(pieces: Callable[[], Iterator[Motion]], frames: int, path: Path, fps: float = MOTION_FPS) -> None:
+    """Write a motion that is given in pieces, one at a time: the bytes that ``write_npz`` writes of the whole, in the memory of one piece.
+
+    Args:
+        pieces: gives the pieces in order, each time it is called. frames: of all pieces together.
+    """
+    columns: tuple[tuple[str, int, Callable[[Motion], NDArray[np.float32]]], ...] = (
+        ("poses", 3 * N_JOINTS, lambda piece: piece.rotations.reshape(piece.frames, -1)),
+        ("expressions", N_EXPRESSIONS, lambda piece: piece.expression),
+        ("trans", 3, lambda piece: piece.translation),
+    )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(info, "w") as member:
-                np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
+        _write_member(archive, "betas", np.zeros(N_BETAS, np.float32))
+        for name, width, of in columns:
+            with archive.open(_member_info(name), "w", force_zip64=frames * width > 1 << 28) as member:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (frames, width)}
+                np.lib.format.write_array_header_1_0(member, header)
+                written = 0
+                for piece in pieces():
+                    member.write(np.ascontiguousarray(of(piece), "<f4").tobytes())
+                    written += piece.frames
+                if written != frames:
+                    raise InputError(f"{path}: {written} frames of {name}; expected {frames} - give all pieces")
+        for name, value in (("model", np.array("smplx2020")), ("gender", np.array("neutral")), ("mocap_frame_rate", np.array(round(fps)))):
+            _write_member(archive, name, value)
+
+
+def _member_info(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, array: NDArray[np.generic]) -> None:
+    with archive.open(_member_info(name), "w") as member:
+        np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
 def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> NDArray[np.float32]:

@@ -95,11 +95,11 @@ class _Run:
     def job(self, loop: Loop, number: int) -> WindowJob:
         windows = self.understood.windows
         if number % loop.group == 0:
-            self._exemplars = loop.exemplars(windows[number : number + loop.group])
+            self._exemplars = loop.exemplars(number, [window.placements for window in windows[number : number + loop.group]])
         return self.chain.job(windows[number], self._exemplars[number % loop.group])
 
     def take(self, number: int, made: WindowMade) -> None:
-        self.inserted += inserted_of(self.understood.windows[number], made)
+        self.inserted += inserted_of(number, self.understood.windows[number].placements, made)
         self.parts.append(self.chain.take(made.latents))
 
     def end(self) -> Motion:
@@ -113,7 +113,7 @@ class Pipeline:
     def __init__(self, model: Model, index: Index | None, identities: tuple[Identity, Identity | None], encoders: tuple[TextEncoder, AudioEncoder]) -> None:
         self.model = model
         self.index = index
-        self._identities = identities
+        self.identities = identities
         self._text, self._audio = encoders
         self._synthesizers: dict[tuple[int, Numerics], Synthesizer] = {}
 
@@ -197,13 +197,13 @@ class Pipeline:
         self.synthesizer(options.steps, options.numerics)
         rates = checked_rates(schedule, options.steps)
         understood = self.understand(speech, options, retriever=retriever, file=file, progress=progress)
-        loop = self._loop(options, rates, len(understood.windows))
+        loop = self.loop(options, rates, len(understood.windows))
         chain = Chain(loop, options, frames_of_seconds(speech.duration_s, MOTION_FPS))
         inserted: list[Inserted] = []
         parts: list[Motion] = []
         whole = len(understood.windows)
         for window, made, motion in chain.run(understood.windows, lambda stage, windows: understood.watch.lap(stage, 0.3 + 0.6 * windows / whole)):
-            inserted += inserted_of(window, made)
+            inserted += inserted_of(window.number, window.placements, made)
             parts.append(motion)
         parts.append(chain.end())
         understood.watch.lap("decode", 1.0)
@@ -221,7 +221,7 @@ class Pipeline:
         """
         if options.guided_loop == "released":
             raise ConfigError("guided_loop 'released': makes one speech at a time; expected 'anchored' for several - set batch to 1")
-        loop = self._loop(options, checked_rates(schedule, options.steps), 0)
+        loop = self.loop(options, checked_rates(schedule, options.steps), 0)
         runs = [_Run(each, Chain(loop, options, frames_of_seconds(each.speech.duration_s, MOTION_FPS))) for each in speeches]
         for number in range(max((len(run.understood.windows) for run in runs), default=0)):
             active = [run for run in runs if number < len(run.understood.windows)]
@@ -232,10 +232,10 @@ class Pipeline:
                 run.understood.watch.share("sample", (time.perf_counter() - before) / len(active))
         return [self._generation(run.understood, options, run.end(), run.inserted, settings) for run in runs]
 
-    def _loop(self, options: GenerateOptions, rates: tuple[float, ...], windows: int) -> Loop:
+    def loop(self, options: GenerateOptions, rates: tuple[float, ...], windows: int) -> Loop:
         """How windows are made under these options."""
         synthesizer = self.synthesizer(options.steps, options.numerics)
-        anchorer = None if self.index is None else Anchorer(self.index, (self._text, self._audio), self._identities)
+        anchorer = None if self.index is None else Anchorer(self.index, (self._text, self._audio), self.identities)
         if options.guided_loop == "released":
             return ReleasedLoop(synthesizer, anchorer, options, windows)
         return AnchoredLoop(synthesizer, anchorer, options, rates)
@@ -247,8 +247,8 @@ class Pipeline:
         plan = understood.plan
         trace = Trace.of(
             speech=understood.speech, file=understood.file, cues=understood.cues, queries=plan.queries, hits=[hit for hit in plan.hits if hit],
-            runners_up=plan.runners_up, placements=inserted, drops=plan.drops, settings=settings, seed=options.seed, model=self._identities[0],
-            index=self._identities[1], timings_s=understood.watch.laps, notes=plan.notes,
+            runners_up=plan.runners_up, placements=inserted, drops=plan.drops, settings=settings, seed=options.seed, model=self.identities[0],
+            index=self.identities[1], timings_s=understood.watch.laps, notes=plan.notes,
         )  # fmt: skip
         return Generation(understood.speech.name, motion, understood.speech, trace)
 
@@ -261,11 +261,19 @@ class Pipeline:
 
     def _encode(self, speech: Speech, options: GenerateOptions, starts: Sequence[int]) -> tuple[Conditions, ...]:
         """The speech's conditions, window by window."""
-        encoder = ConditionEncoder(self._text, self._audio, options.conditions)
-        heard = encoder.speech(speech.transcript, frames_of_seconds(speech.duration_s, MODEL_FPS), lambda: speech.wave)
-        speaker = self.model.manifest.speaker_index(options.speaker or speech.speaker)
+        heard = self.listener(options).speech(speech.transcript, frames_of_seconds(speech.duration_s, MODEL_FPS), lambda: speech.wave)
+        return tuple(self.told(heard.window(start), options, speech.speaker) for start in starts)
+
+    def listener(self, options: GenerateOptions) -> ConditionEncoder:
+        """The model's encoders with the options' rules."""
+        return ConditionEncoder(self._text, self._audio, options.conditions)
+
+    def told(self, window: WindowConditions, options: GenerateOptions, speaker: str = "") -> Conditions:
+        """What the denoiser is told of a window (batch 1); ``speaker`` where the options name none."""
         device = self.model.codec.latent_mean.device
-        return tuple(_conditions(heard.window(start), speaker, device) for start in starts)
+        text, audio = (torch.from_numpy(track)[None].to(device) for track in (window.text, window.audio))
+        number = self.model.manifest.speaker_index(options.speaker or speaker)
+        return Conditions(text=text, audio=audio, speaker=torch.tensor([number], device=device))
 
 
 def checked_rates(schedule: GuidanceSchedule, n_steps: int) -> tuple[float, ...]:
@@ -278,8 +286,3 @@ def checked_rates(schedule: GuidanceSchedule, n_steps: int) -> tuple[float, ...]
     if len(rates) != n_steps or not all(0.0 <= rate <= 1.0 for rate in rates):
         raise ConfigError(f"guidance {schedule.name!r}: returned {len(rates)} rates, from {rates[:3]}; expected {n_steps} in [0, 1] - correct the schedule")
     return rates
-
-
-def _conditions(window: WindowConditions, speaker: int, device: torch.device) -> Conditions:
-    text, audio = (torch.from_numpy(track)[None].to(device) for track in (window.text, window.audio))
-    return Conditions(text=text, audio=audio, speaker=torch.tensor([speaker], device=device))

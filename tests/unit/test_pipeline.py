@@ -130,7 +130,7 @@ def test_trace(pipeline: Pipeline, tmp_path: Path) -> None:
     # hold: full rate on 6 of 8 steps; weight .4 lets it end after 2.4 of them
     assert [p.strength for p in trace.placements] == pytest.approx([2.4 / 8] * 4)
     assert trace.speech.file == "toy.wav" and trace.settings["generate.seed"].value == 3
-    assert (trace.model, trace.index) == pipeline._identities
+    assert (trace.model, trace.index) == pipeline.identities
     assert set(trace.timings_s) == {"understand", "encode", "retrieve", "invert", "sample", "decode"}
     assert [done for _, done in seen] == sorted(done for _, done in seen) and seen[-1][1] == 1.0
     write_trace(trace, tmp_path / "t.json")
@@ -234,7 +234,7 @@ def test_a_clip_never_retrieves_itself(pipeline: Pipeline, monkeypatch: pytest.M
 
 
 def test_without_an_index_everything_is_dropped_and_said(pipeline: Pipeline) -> None:
-    bare = Pipeline(pipeline.model, None, (pipeline._identities[0], None), (pipeline._text, pipeline._audio))
+    bare = Pipeline(pipeline.model, None, (pipeline.identities[0], None), (pipeline._text, pipeline._audio))
     trace = made(bare, toy_speech(9.0)).trace
     assert [d.reason for d in trace.drops] == ["there is no index"] * 2 and trace.placements == () and trace.index is None
 

@@ -52,13 +52,14 @@ class _Request:
         return _DROPPED + 50.0 * self.hit.query.weight + 10.0 * score / (1.0 + score)
 
 
-def _owner(chunk: int, starts: Sequence[int]) -> int | None:
-    """The window in which a chunk of the speech is free: the first that sees it (later ones hold it from there)."""
-    for window, start in enumerate(starts):
-        first = chunk_of_frame(start)
-        if first <= chunk < first + WINDOW_CHUNKS:
-            return window
-    return None
+def owner_of(chunk: int, starts: Sequence[int], *, leapfrog: bool = False) -> int | None:
+    """The window in which a chunk of the speech is free: the first made that sees it (later ones hold it from there); None beyond them all.
+
+    Args:
+        starts: first model frame of every window. leapfrog: every second window is made first, instead of one after the other.
+    """
+    seen = [window for window, start in enumerate(starts) if 0 <= chunk - chunk_of_frame(start) < WINDOW_CHUNKS]
+    return min(seen, key=lambda window: (window % 2 if leapfrog else 0, window), default=None)
 
 
 def _shift(first_frame: int, last_frame: int, frames: int) -> int | None:
@@ -68,14 +69,14 @@ def _shift(first_frame: int, last_frame: int, frames: int) -> int | None:
     return max(0, -first_frame) - max(0, last_frame - frames)
 
 
-def _slots(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks: int) -> tuple[_Slot, ...]:
+def _slots(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks: int, leapfrog: bool) -> tuple[_Slot, ...]:
     own = chunk_of_frame(frame)
-    window = _owner(own, starts)
+    window = owner_of(own, starts, leapfrog=leapfrog)
     source = frame_of_seconds(hit.exemplar.stroke)
     found = []
     for length in range(1, chunks + 1):
         for first in range(own - length + 1, own + 1):
-            if window is None or any(_owner(chunk, starts) != window for chunk in (first, first + length - 1)):
+            if window is None or any(owner_of(chunk, starts, leapfrog=leapfrog) != window for chunk in (first, first + length - 1)):
                 continue
             begin = source + first * CHUNK_FRAMES - frame  # frame of the clip that falls on the slot's first frame
             shift = _shift(begin, begin + length * CHUNK_FRAMES, clip_frames)
@@ -118,12 +119,13 @@ def place(
     starts: Sequence[int],
     clip_frames: Mapping[str, int],
     chunks: int = 2,
+    leapfrog: bool = False,
 ) -> tuple[tuple[Placement, ...], tuple[Drop, ...]]:
     """Place the hit of each query.
 
     Args:
         queries: in any order. hits: one per query, None where nothing was found. duration_s: of the speech.
-        starts: first model frame of each window, multiples of a chunk; a chunk that two windows see belongs to the first.
+        starts: first model frame of each window, multiples of a chunk; a chunk that two windows see belongs to the first that is made (``owner_of``).
         clip_frames: model frames of every clip of the index. chunks: wanted length of a slot, 1 to 3.
 
     Returns:
@@ -140,7 +142,7 @@ def place(
             reasons[number] = f"the retriever found no exemplar of {asked}"
         elif frame >= frames:
             reasons[number] = f"its stroke at {query.stroke_s:.2f} s lies beyond the speech's {duration_s:.2f} s"
-        elif slots := _slots(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), chunks):
+        elif slots := _slots(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), chunks, leapfrog):
             requests.append(_Request(number, hit, frame, slots))
         else:
             reasons[number] = f"its exemplar in {hit.exemplar.clip!r} lies too close to the border of its clip"
