@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from raggesture.motion import Motion, concatenated, read_npz, write_npz_in_pieces
+from raggesture.motion import Motion, concatenated, npz_frames, read_npz, write_npz_in_pieces
 
 
 def pieces_of(paths: Sequence[Path]) -> Iterator[Motion]:
     """The pieces, one at a time."""
     return (read_npz(path) for path in paths)
+
+
+def frames_of(paths: Sequence[Path]) -> int:
+    """Frames of all pieces together, read from their headers."""
+    return sum(npz_frames(path) for path in paths)
 
 
 def write_whole(paths: Sequence[Path], frames: int, path: Path) -> None:

@@ -162,6 +162,14 @@ def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> NDArray[np.f
     return np.asarray(array, dtype=np.float32)
 
 
+def npz_frames(path: Path) -> int:
+    """Number of frames of a motion that ``write_npz`` has written, from the header of its poses."""
+    with zipfile.ZipFile(path) as archive, archive.open("poses.npy") as member:
+        np.lib.format.read_magic(member)
+        shape, _, _ = np.lib.format.read_array_header_1_0(member)
+    return int(shape[0])
+
+
 def read_npz(path: Path) -> Motion:
     """Read a BEAT2 (or ``generate``) npz. No pickle is ever loaded.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -17,7 +17,7 @@ from raggesture.errors import RaggestureError, UsageError
 if TYPE_CHECKING:
     from raggesture.config import Settings
     from raggesture.pipeline import GenerateOptions, Generation, Pipeline
-    from raggesture.retrieval.index import Index
+    from raggesture.trace import Setting
     from raggesture.types import Speech
 
 TRACE_SUFFIX = ".trace.json"
@@ -82,6 +82,7 @@ def generate(
     speaker: o.Speaker = None,
     device: o.Device = None,
     profile: o.Profile = None,
+    batch: o.Batch = None,
     force: o.Force = False,
     dry_run: o.DryRun = False,
     as_json: o.Json = False,
@@ -89,10 +90,11 @@ def generate(
     quiet: o.Quiet = False,
 ) -> None:
     """Make a body gesture to recordings: SPEECH.npz (SMPL-X, 30 fps), SPEECH.html (a page that plays it) and SPEECH.trace.json."""
-    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
+    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback, batch)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
-        run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet))
+        request = Request(speeches, out, transcript, force, dry_run, as_json, quiet)
+        run_with(settings, request, lambda exporters: worker_for(settings, exporters, request))
 
 
 def flags(
@@ -108,10 +110,11 @@ def flags(
     speaker: str | None,
     device: str | None,
     retriever_fallback: str | None = None,
+    batch: int | None = None,
 ) -> dict[str, tuple[Any, str]]:
     """Keys of ``[generate]`` -> (value, the flag it came by)."""
     values: dict[str, Any] = {"model": model, "index": index, "retriever": retriever, "guidance": guidance, "inject": inject}
-    values |= {"weight": weight, "steps": steps, "seed": seed, "speaker": speaker, "device": device, "retriever_fallback": retriever_fallback}
+    values |= {"weight": weight, "steps": steps, "seed": seed, "speaker": speaker, "device": device, "retriever_fallback": retriever_fallback, "batch": batch}
     return {"formats": (formats, "--format")} | {key: (value, f"--{key.replace('_', '-')}") for key, value in values.items()}
 
 
@@ -130,21 +133,36 @@ def _listed(text: str) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
-def run(settings: Settings, request: Request) -> None:
+def worker_for(settings: Settings, exporters: Sequence[Any], request: Request) -> Attempts:
+    """Who makes the recordings: one by one, or several side by side."""
+    if len(request.speeches) < 2 or settings.generate.batch < 2 or settings.compat.guided_loop == "released":
+        return Worker(settings, exporters, request)
+    from raggesture.cli.together import TogetherWorker
+
+    return TogetherWorker(settings, exporters, request)
+
+
+class Attempts(Protocol):
+    """Makes recordings: each becomes a ``Done``, faults too."""
+
+    def attempt_all(self, jobs: Sequence[Job]) -> Iterable[Done]:
+        """One after the other or together, in the order of ``jobs``."""
+
+
+def run_with(settings: Settings, request: Request, worker_of: Callable[[Sequence[Any]], Attempts]) -> None:
     """Do it for each recording, go on after a bad one, and sum up; raises typer.Exit with the worst exit code."""
     exporters = settings.exporters()
     jobs = plan(request, [exporter.suffix for exporter in exporters])
     if request.dry_run:
         show_settings(settings, jobs, as_json=request.json)
         return
-    worker = Worker(settings, exporters, request)
     done = []
-    for job in jobs:
-        done.append(worker.attempt(job))
-        if done[-1].code:
-            error_line(done[-1].error)
+    for each in worker_of(exporters).attempt_all(jobs):
+        done.append(each)
+        if each.code:
+            error_line(each.error)
         elif not request.json:
-            for path in done[-1].outputs:
+            for path in each.outputs:
                 result(str(path))
     failed = [each for each in done if each.code]
     if request.json:
@@ -203,7 +221,11 @@ class Worker:
         self._schedule = settings.schedule()
         self._pipeline: Pipeline | None = None
 
-    def attempt(self, job: Job) -> Done:
+    def attempt_all(self, jobs: Sequence[Job]) -> Iterator[Done]:
+        """Each in turn."""
+        return (self._attempt(job) for job in jobs)
+
+    def _attempt(self, job: Job) -> Done:
         """One recording; a fault becomes data, an interrupt goes through."""
         try:
             with progress_bar(quiet=self._request.quiet) as progress:
@@ -215,39 +237,44 @@ class Worker:
     def _work(self, job: Job, progress: Progress) -> Done:
         from raggesture.outputs import new_files
         from raggesture.speech.load import load_speech
-        from raggesture.trace import write_trace
 
         with new_files(job.outputs, force=self._request.force) as partial:
             progress(f"{job.speech.name}: listening", 0.0)
             speech = load_speech(job.speech, self._request.transcript, speaker=self._settings.generate.speaker)
-            generation = self.generation(speech, job.speech, progress)
-            scene = Scene.of(generation)
-            for exporter, path in zip(self._exporters, partial, strict=False):
-                exporter.write(scene, path)
-            write_trace(generation.trace, partial[-1])
-        return Done(job.speech, job.outputs, speech.duration_s, len(generation.trace.placements))
+            return self._write(job, self.generation(speech, job.speech, progress), partial)
 
-    def _index(self) -> Path | Index | None:
-        """The packaged index (None), a folder, or an index that a plugin's backend has opened."""
-        from raggesture.plugins.locations import open_index, scheme_of
+    def _write(self, job: Job, generation: Generation, partial: Sequence[Path]) -> Done:
+        from raggesture.trace import write_trace
 
-        location = self._settings.generate.index
-        return open_index(location, self._settings.parts) if scheme_of(location) else _folder(location)
+        scene = Scene.of(generation)
+        for exporter, path in zip(self._exporters, partial, strict=False):
+            exporter.write(scene, path)
+        write_trace(generation.trace, partial[-1])
+        return Done(job.speech, job.outputs, generation.speech.duration_s, len(generation.trace.placements))
+
+    def _origins(self) -> dict[str, Setting]:
+        from raggesture.trace import Setting
+
+        return {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()}
 
     def generation(self, speech: Speech, file: Path, progress: Progress) -> Generation:
         """The motion of one speech: the only place where the command line meets the pipeline."""
-        from raggesture.pipeline import Pipeline
-        from raggesture.trace import Setting
-
-        chosen = self._settings.generate
         if self._pipeline is None:
             progress("loading the model", 0.0)
-            folders = self._settings.encoders.folders()
-            self._pipeline = Pipeline.load(_folder(chosen.model), self._index(), chosen.device, folders)
-        settings = {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()}
+            self._pipeline = load_pipeline(self._settings)
         return self._pipeline.generate(
-            speech, options_of(self._settings), retriever=self._retriever, schedule=self._schedule, settings=settings, file=file, progress=progress
+            speech, options_of(self._settings), retriever=self._retriever, schedule=self._schedule, settings=self._origins(), file=file, progress=progress
         )
+
+
+def load_pipeline(settings: Settings) -> Pipeline:
+    """The model and the index of the settings: the packaged ones, folders, or an index that a plugin's backend opens."""
+    from raggesture.pipeline import Pipeline
+    from raggesture.plugins.locations import open_index, scheme_of
+
+    chosen = settings.generate
+    index = open_index(chosen.index, settings.parts) if scheme_of(chosen.index) else _folder(chosen.index)
+    return Pipeline.load(_folder(chosen.model), index, chosen.device, settings.encoders.folders())
 
 
 def options_of(settings: Settings) -> GenerateOptions:
