@@ -13,7 +13,7 @@ from raggesture.clock import SAMPLE_RATE_HZ
 from raggesture.planning import Plan, Searched
 from raggesture.speech.sections import shifted
 from raggesture.speech.voice_file import VoiceFile
-from raggesture.trace import Found, Identity, Inserted, Setting, SpeechFact, Trace
+from raggesture.trace import Found, HitFact, Identity, Inserted, Setting, SpeechFact, Trace
 from raggesture.types import Cues, Drop, Hit, Query, Relation, Speech, Transcript, Word
 from raggesture.windowing import WindowMade
 
@@ -46,11 +46,10 @@ class Account:
         self.prominence += section.cues.prominence
         self.stress_s += [instant + start_s for instant in section.cues.stress_s]
         self.notes += [note for note in section.notes if note not in self.notes]
-        queries = tuple(_query_at(query, start_s) for query in section.queries)
         facts = {fact.query: fact for fact in section.hits}
-        hits = tuple(None if (fact := facts.get(row)) is None else Hit(query, fact.exemplar, fact.score, fact.terms) for row, query in enumerate(queries))
-        others = {query: _hits(query, facts[row].runners_up) for row, query in enumerate(queries) if row in facts}
-        return Searched(queries, hits, others)
+        hits = tuple(None if (fact := facts.get(row)) is None else _hit(query, fact) for row, query in enumerate(section.queries))
+        others = {query: tuple(_hit(query, found) for found in facts[row].runners_up) for row, query in enumerate(section.queries) if row in facts}
+        return Searched(tuple(section.queries), hits, others).moved(start_s)
 
     def place(self, plan: Plan) -> None:
         """Take in what was asked for in a window and where it goes."""
@@ -82,13 +81,8 @@ class Account:
         return replace(trace, speech=fact)
 
 
-def _hits(query: Query, found: Sequence[Found]) -> tuple[Hit, ...]:
-    return tuple(Hit(query, each.exemplar, each.score, each.terms) for each in found)
-
-
-def _query_at(query: Query, start_s: float) -> Query:
-    stroke = None if query.stroke is None else query.stroke + start_s
-    return replace(query, start=query.start + start_s, end=query.end + start_s, stroke=stroke)
+def _hit(query: Query, found: Found | HitFact) -> Hit:
+    return Hit(query, found.exemplar, found.score, found.terms)
 
 
 def _relation_at(relation: Relation, start_s: float) -> Relation:

@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from raggesture.body.feet import FootPlanter
-from raggesture.clock import MOTION_FPS
+from raggesture.body.feet import LOOKAHEAD_S, FootPlanter
+from raggesture.clock import MODEL_FPS, MOTION_FPS
 from raggesture.motion import Motion, double_tracks
-from raggesture.windows import GroundTrack, Tracks, WindowJoiner, motion_of_tracks, tracks_of
+from raggesture.windows import OVERLAP_FRAMES, GroundTrack, Tracks, WindowJoiner, motion_of_tracks, tracks_of
 
 Interpolation = Literal["spline", "linear"]
 _CONTEXT_FRAMES = 12
@@ -22,13 +22,24 @@ _CONTEXT_FRAMES = 12
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """``ground``, ``interpolation``, ``plant_feet``: see ``raggesture.options``. ``lookahead_s``: what the feet may wait for (None: all that counts)."""
+    """``ground``, ``interpolation``, ``plant_feet``: see ``raggesture.options``.
+
+    The rest trades smoothness for time: ``lookahead_s`` that the feet may wait for (None: all that counts), ``overlap_frames`` of two windows,
+    ``context_frames`` of a new frame at 30 fps.
+    """
 
     ground: GroundTrack = "anchored"
     interpolation: Interpolation = "spline"
     plant_feet: bool = True
     lookahead_s: float | None = None
+    overlap_frames: int = OVERLAP_FRAMES
     context_frames: int = _CONTEXT_FRAMES
+
+    @property
+    def delay_s(self) -> float:
+        """How long after a window's last frame has been made its last frame is given, at most."""
+        feet = 0.0 if not self.plant_feet else LOOKAHEAD_S if self.lookahead_s is None else self.lookahead_s
+        return (self.overlap_frames + self.context_frames) / MODEL_FPS + feet
 
 
 class MotionStream:
@@ -40,27 +51,29 @@ class MotionStream:
 
     def __init__(self, options: StreamOptions, frames: int | None = None) -> None:
         self._options = options
-        self._joiner = WindowJoiner(options.ground)
+        self._joiner = WindowJoiner(options.ground, options.overlap_frames)
         self._doubler = _Doubler(options.interpolation, options.context_frames)
         self._planter = FootPlanter(float(MOTION_FPS), options.lookahead_s) if options.plant_feet else None
-        self._left = frames
+        self._frames = frames
+        self._sent = 0
 
-    def feed(self, window: Motion, *, overlap: int | None = None, frames: int | None = None) -> Motion:
-        """Take a window's motion at 15 fps (only its first ``frames``); give what is decided by it (there may be no frame)."""
-        tracks = tracks_of(window)[:frames]
-        joined = self._joiner.feed(tracks) if overlap is None else self._joiner.feed(tracks, overlap)
-        return self._given(self._doubler.feed(joined), last=False)
+    def ends_at(self, frames: int) -> None:
+        """The length of the whole motion in frames at 30 fps has become known."""
+        self._frames = frames
+
+    def feed(self, window: Motion) -> Motion:
+        """Take a window's motion at 15 fps; give what is decided by it (there may be no frame)."""
+        return self._given(self._doubler.feed(self._joiner.feed(tracks_of(window))), last=False)
 
     def end(self) -> Motion:
         """The rest."""
         return self._given(self._doubler.feed(self._joiner.end(), last=True), last=True)
 
     def _given(self, tracks: Tracks, *, last: bool) -> Motion:
-        motion = motion_of_tracks(tracks[: self._left], float(MOTION_FPS))
-        if self._left is not None:
-            self._left -= motion.frames
-        whole = last or self._left == 0
-        return self._planter.feed(motion, last=whole) if self._planter else motion
+        left = None if self._frames is None else max(0, self._frames - self._sent)
+        motion = motion_of_tracks(tracks[:left], float(MOTION_FPS))
+        self._sent += motion.frames
+        return self._planter.feed(motion, last=last or self._sent == self._frames) if self._planter else motion
 
 
 class _Doubler:

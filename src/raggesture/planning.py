@@ -54,9 +54,23 @@ class Searched:
         parts = [Searched(tuple(self.queries[k] for k in own), tuple(self.hits[k] for k in own), self._others(own)) for own in rows]
         return replace(parts[0], notes=self.notes), parts[1]
 
+    def moved(self, by_s: float) -> Searched:
+        """The same with all times of the speech moved."""
+        queries = tuple(query_at(query, by_s) for query in self.queries)
+        hits = tuple(None if hit is None else replace(hit, query=query) for query, hit in zip(queries, self.hits, strict=True))
+        asked = zip(self.queries, queries, strict=True)
+        others = {after: [replace(hit, query=after) for hit in self.runners_up[before]] for before, after in asked if before in self.runners_up}
+        return Searched(queries, hits, others, self.notes)
+
     def _others(self, rows: Sequence[int]) -> dict[Query, Sequence[Hit]]:
         asked = [self.queries[k] for k in rows]
         return {query: self.runners_up[query] for query in asked if query in self.runners_up}
+
+
+def query_at(query: Query, by_s: float) -> Query:
+    """A query moved in time."""
+    stroke = None if query.stroke is None else query.stroke + by_s
+    return replace(query, start=query.start + by_s, end=query.end + by_s, stroke=stroke)
 
 
 def search(speech: Speech, cues: Cues, options: GenerateOptions, retriever: Retriever, index: Index | None, voice: str) -> Searched:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raggesture.body.joints import N_JOINTS
+from raggesture.body.joints import N_EXPRESSIONS, N_JOINTS
 from raggesture.body.rotations import axis_angle_to_6d, rot6d_to_axis_angle
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, WINDOW_FRAMES, chunks_of_frames, frames_of_seconds
 from raggesture.motion import Motion
@@ -67,34 +67,32 @@ def motion_of_tracks(tracks: Tracks, fps: float) -> Motion:
 class WindowJoiner:
     """Joins windows that come one by one, each overlapping the last.
 
-    Rotations are blended in 6D, the rest linearly, with weights that rise from 0 to 1 over the overlap. ``ground`` ``origin`` is the
+    Rotations are blended in 6D, the rest linearly, with weights that rise from 0 to 1 over the ``overlap`` (frames). ``ground`` ``origin`` is the
     released behaviour: no offset, so that each overlap takes the body back to where its window began.
     """
 
-    def __init__(self, ground: GroundTrack = "anchored") -> None:
-        self._ground = ground
+    def __init__(self, ground: GroundTrack = "anchored", overlap: int = OVERLAP_FRAMES) -> None:
+        self._ground, self._overlap = ground, overlap
         self._pending: Tracks | None = None
 
-    def feed(self, tracks: Tracks, overlap: int = OVERLAP_FRAMES) -> Tracks:
-        """Take a window's tracks (F, C), the first ``overlap`` frames of which are the last of the window before; give the frames that are final.
+    def feed(self, tracks: Tracks) -> Tracks:
+        """Take a window's tracks (F, C), the first frames of which are the last of the window before; give those that are final.
 
-        A window's own last ``OVERLAP_FRAMES`` frames wait for the next, or for ``end``; an overlap of fewer drops what waited beyond it.
+        As many of its own last frames wait for the next, or for ``end``.
         """
-        tracks = tracks.copy()
-        before = self._pending
-        if before is not None:
-            before = before[: len(before) - OVERLAP_FRAMES + overlap]
+        tracks, overlap = tracks.copy(), self._overlap
+        if self._pending is not None:
             if self._ground == "anchored":
-                tracks[:, TRANSLATION] += _ground_offset(before[-overlap:, TRANSLATION], tracks[:overlap, TRANSLATION])
+                tracks[:, TRANSLATION] += _ground_offset(self._pending[:, TRANSLATION], tracks[:overlap, TRANSLATION])
             rise = np.linspace(0.0, 1.0, overlap, dtype=np.float32)[:, None]
-            tracks[:overlap] = (1 - rise) * before[-overlap:] + rise * tracks[:overlap]
-        self._pending = tracks[-OVERLAP_FRAMES:]
-        return tracks[:-OVERLAP_FRAMES]
+            tracks[:overlap] = (1 - rise) * self._pending + rise * tracks[:overlap]
+        self._pending = tracks[-overlap:]
+        return tracks[:-overlap]
 
     def end(self) -> Tracks:
         """The frames that waited for a next window."""
         pending, self._pending = self._pending, None
-        return np.zeros((0, TRANSLATION.stop), np.float32) if pending is None else pending
+        return np.zeros((0, TRANSLATION.stop + N_EXPRESSIONS), np.float32) if pending is None else pending
 
 
 def join_windows(motions: Sequence[Motion], ground: GroundTrack = "anchored") -> Motion:

@@ -19,7 +19,7 @@ LAYERS = {
     "plugins.manager": 4, "plugins.locations": 4, "profiles": 4, "config_model": 4, "config": 4, "testing": 4,
     "synthesis": 5, "inversions": 5, "released_loop": 5, "options": 5, "planning": 5, "anchoring": 5, "windowing": 5,
     "chain": 5, "account": 5, "leapfrog": 5, "longform_work": 5, "longform_files": 5,
-    "pipeline": 5, "longform": 5, "training": 5,
+    "pipeline": 5, "longform": 5, "follow": 5, "training": 5,
     "cli": 6,
     "__main__": 6,
 }  # fmt: skip

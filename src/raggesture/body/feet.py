@@ -28,6 +28,8 @@ SIDES = ("left", "right")
 _FAR_M, _TURNED_RAD = 0.09, 0.45
 _STEP_S, _AHEAD_S, _PAUSE_S = 0.42, 0.7, 0.15
 _LIFT_M, _WISH_SIGMA_S = 0.045, 0.30
+LOOKAHEAD_S = 4 * _WISH_SIGMA_S + _AHEAD_S + ROOT_REACH_S
+"""What is decided at a frame depends on this much after it, at most."""
 _FLOOR_S = 4.0
 """The floor is where the ankles are low in the first seconds."""
 
