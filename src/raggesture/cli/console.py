@@ -17,10 +17,18 @@ Progress = Callable[[str, float], None]
 
 
 class _StderrHandler(logging.Handler):
-    """One line per record: ``warning: ...``. Looks stderr up at each record, so that it may be redirected."""
+    """One line per record: ``warning: ...``, the same line once. Looks stderr up at each record, so that it may be redirected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         message = " ".join(record.getMessage().split())
+        if record.levelno in (logging.INFO, logging.WARNING):
+            if message in self._said:
+                return
+            self._said.add(message)
         prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         print(prefix + message, file=sys.stderr)  # noqa: T201 - the command line is where printing happens
 

@@ -12,8 +12,11 @@ import typer
 
 from raggesture.cli import options as o
 from raggesture.cli.console import LOGGER, Progress, progress_bar
+from raggesture.cli.follow import DEFAULT_STEPS, FollowRequest
+from raggesture.cli.follow import follow as run_follow
 from raggesture.cli.generate import Done, Job, Request, Worker, flags, load_pipeline, options_of, run_with, settings_of
 from raggesture.cli.scene import Scene
+from raggesture.cli.unfinished import cut_off
 from raggesture.errors import RaggestureError, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +38,24 @@ Parallel = Annotated[
 ]
 Resume = Annotated[
     bool, typer.Option("--resume/--no-resume", rich_help_panel="Input and output", help="Go on with what an interrupted run of the same command has left.")
+]
+
+_FOLLOW = "Following a speech while it is spoken"
+Follow = Annotated[
+    bool,
+    typer.Option(
+        "--follow", rich_help_panel=_FOLLOW, help="Read sound from a pipe (SPEECH '-' or a FIFO: 16-bit mono, 16 kHz), write motion to stdout as it comes."
+    ),
+]
+WordsPipe = Annotated[
+    Path | None,
+    typer.Option("--words", metavar="FILE", rich_help_panel=_FOLLOW, help="Pipe or file of words, one JSON object a line. (default: Whisper listens)"),
+]
+WordDelay = Annotated[float, typer.Option("--word-delay", metavar="S", min=0.0, rich_help_panel=_FOLLOW, help="How long late words are waited for.")]
+Stride = Annotated[int, typer.Option("--stride", metavar="S", min=1, rich_help_panel=_FOLLOW, help="Seconds that are made at a time.")]
+Lookahead = Annotated[int, typer.Option("--lookahead", metavar="S", min=0, rich_help_panel=_FOLLOW, help="Seconds that are heard beyond them.")]
+Patience = Annotated[
+    float, typer.Option("--patience", metavar="S", min=0.0, rich_help_panel=_FOLLOW, help="End the speech if nothing has come for so long. (0: wait)")
 ]
 
 
@@ -59,6 +80,12 @@ def longform(
     profile: o.Profile = None,
     parallel: Parallel = 0,
     resume: Resume = True,
+    follow: Follow = False,
+    words: WordsPipe = None,
+    word_delay: WordDelay = 1.0,
+    stride: Stride = 3,
+    lookahead: Lookahead = 1,
+    patience: Patience = 0.0,
     force: o.Force = False,
     dry_run: o.DryRun = False,
     as_json: o.Json = False,
@@ -69,11 +96,30 @@ def longform(
     given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
+        if follow:
+            _check_follow(speeches, transcript, parallel, dry_run=dry_run)
+            if steps is None and settings.origins["generate.steps"][1] == "default":
+                settings = settings_of(profile, given | {"steps": (DEFAULT_STEPS, "--follow")}, retriever_options or (), guidance_options or ())
+            run_follow(settings, FollowRequest(speeches[0], out, words, word_delay, patience, stride, lookahead, force))
+            return
         request = Request(speeches, out, transcript, force, dry_run, as_json, quiet)
         if settings.compat.guided_loop == "released":  # its noise is drawn for all windows beforehand: made in memory, as published
             run_with(settings, request, lambda exporters: Worker(settings, exporters, request))
             return
         run_with(settings, request, lambda exporters: LongWorker(settings, exporters, request, How(parallel, resume)))
+
+
+def _check_follow(speeches: Sequence[Path], transcript: Path | None, parallel: int, *, dry_run: bool) -> None:
+    """Refuse what does not go with ``--follow``."""
+    if len(speeches) != 1:
+        raise UsageError(f"--follow: {len(speeches)} recordings; expected one pipe - give '-' for standard input")
+    for flag, given, instead in (
+        ("--transcript", transcript is not None, "words that come while it is spoken by --words PIPE"),
+        ("--parallel", bool(parallel), "one step after the other"),
+        ("--dry-run", dry_run, "'raggesture generate --dry-run'"),
+    ):
+        if given:
+            raise UsageError(f"--follow {flag}: do not go together; expected {instead} - leave {flag} out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,18 +252,6 @@ def open_job(folder: Path, job: dict[str, Any], *, resume: bool) -> Work:
     from raggesture.longform_work import open_work
 
     return open_work(folder, job, resume=resume)
-
-
-def cut_off(work: Work, fault: OSError) -> UsageError:
-    """What to say when a file cannot be written in the middle of the work."""
-    from raggesture.clock import MOTION_FPS
-    from raggesture.longform_files import frames_of
-
-    made_s = frames_of(work.motions()) / MOTION_FPS
-    return UsageError(
-        f"{work.folder}: cannot be written to ({fault.strerror or fault}) after {made_s:.0f} s of motion, which are kept there as motion-*.npz; "
-        "expected room to write - make some and run the same command again, it goes on from there"
-    )
 
 
 def long_speech(path: Path, transcript: Path | None, speaker: str, progress: Progress) -> LongSpeech:

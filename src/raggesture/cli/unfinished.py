@@ -1,0 +1,22 @@
+"""What to say of work that was cut off in the middle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raggesture.errors import UsageError
+
+if TYPE_CHECKING:
+    from raggesture.longform_work import Work
+
+
+def cut_off(work: Work, fault: OSError) -> UsageError:
+    """What to say when a file cannot be written in the middle of the work."""
+    from raggesture.clock import MOTION_FPS
+    from raggesture.longform_files import frames_of
+
+    made_s = frames_of(work.motions()) / MOTION_FPS
+    return UsageError(
+        f"{work.folder}: cannot be written to ({fault.strerror or fault}) after {made_s:.0f} s of motion, which are kept there as motion-*.npz; "
+        "expected room to write - make some and run the same command again, it goes on from there"
+    )
