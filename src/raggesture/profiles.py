@@ -120,8 +120,13 @@ def _walk(tree: Mapping[str, Any], at: Where = ()) -> Iterator[tuple[Where, Any]
 def refuse_secrets(layer: Mapping[Where, Leaf]) -> None:
     """Raise ConfigError where a leaf looks like a secret. Its value is not repeated."""
     for where, leaf in layer.items():
-        if any(_SECRET_KEY.search(key) for key in where) or (isinstance(leaf.value, str) and _SECRET_VALUE.search(leaf.value)):
+        if any(looks_secret(key, leaf.value) for key in where):
             raise ConfigError(f"{leaf.address}: looks like a secret; expected none in settings, which are written into traces - set OPENAI_API_KEY instead")
+
+
+def looks_secret(key: str, value: Any) -> bool:
+    """Whether a key's name or a value looks like a secret."""
+    return bool(_SECRET_KEY.search(key)) or (isinstance(value, str) and bool(_SECRET_VALUE.search(value)))
 
 
 def environment_leaves(environ: Mapping[str, str]) -> dict[Where, Leaf]:

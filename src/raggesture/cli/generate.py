@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,6 +46,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """All that another process needs to make recordings as this one would: where settings come from, and what was asked for."""
+
+    profile: str | None
+    given: tuple[tuple[str, tuple[Any, str]], ...]
+    retriever_options: tuple[str, ...]
+    guidance_options: tuple[str, ...]
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What came of one recording. ``code`` is its exit code, 0 if all went well."""
 
@@ -83,6 +94,7 @@ def generate(
     device: o.Device = None,
     profile: o.Profile = None,
     batch: o.Batch = None,
+    engine: o.Engine = None,
     force: o.Force = False,
     dry_run: o.DryRun = False,
     as_json: o.Json = False,
@@ -90,11 +102,13 @@ def generate(
     quiet: o.Quiet = False,
 ) -> None:
     """Make a body gesture to recordings: SPEECH.npz (SMPL-X, 30 fps), SPEECH.html (a page that plays it) and SPEECH.trace.json."""
-    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback, batch)
+    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback, batch, engine)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
         request = Request(speeches, out, transcript, force, dry_run, as_json, quiet)
-        run_with(settings, request, lambda exporters: worker_for(settings, exporters, request))
+        chosen = {key: pair for key, pair in given.items() if pair[0] is not None}
+        order = Order(profile, tuple(chosen.items()), tuple(retriever_options or ()), tuple(guidance_options or ()), replace(request, speeches=tuple(speeches)))
+        run_with(settings, request, lambda exporters: worker_for(settings, exporters, order))
 
 
 def flags(
@@ -111,10 +125,20 @@ def flags(
     device: str | None,
     retriever_fallback: str | None = None,
     batch: int | None = None,
+    engine: str | None = None,
 ) -> dict[str, tuple[Any, str]]:
     """Keys of ``[generate]`` -> (value, the flag it came by)."""
     values: dict[str, Any] = {"model": model, "index": index, "retriever": retriever, "guidance": guidance, "inject": inject}
-    values |= {"weight": weight, "steps": steps, "seed": seed, "speaker": speaker, "device": device, "retriever_fallback": retriever_fallback, "batch": batch}
+    values |= {
+        "weight": weight,
+        "steps": steps,
+        "seed": seed,
+        "speaker": speaker,
+        "device": device,
+        "retriever_fallback": retriever_fallback,
+        "batch": batch,
+        "engine": engine,
+    }
     return {"formats": (formats, "--format")} | {key: (value, f"--{key.replace('_', '-')}") for key, value in values.items()}
 
 
@@ -133,8 +157,13 @@ def _listed(text: str) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
-def worker_for(settings: Settings, exporters: Sequence[Any], request: Request) -> Attempts:
-    """Who makes the recordings: one by one, or several side by side."""
+def worker_for(settings: Settings, exporters: Sequence[Any], order: Order) -> Attempts:
+    """Who makes the recordings: one by one, several side by side, or a cluster."""
+    request = order.request
+    if settings.generate.engine == "ray":
+        from raggesture.cli.ray_engine import RayWorkers
+
+        return RayWorkers(order, settings.generate.batch)
     if len(request.speeches) < 2 or settings.generate.batch < 2 or settings.compat.guided_loop == "released":
         return Worker(settings, exporters, request)
     from raggesture.cli.together import TogetherWorker

@@ -78,6 +78,10 @@ Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Samplin
 Batch = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Recordings that are made side by side, where several are given. (default: 8)", rich_help_panel=_HOW)
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="local|ray", help="Where many recordings are made: here, or on a Ray cluster. (default: local)", rich_help_panel=_HOW),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="The same seed gives the same motion. (default: 0)", rich_help_panel=_HOW)]
 Speaker = Annotated[str | None, typer.Option("--speaker", metavar="NAME", help="A speaker of the model: see 'model info'.", rich_help_panel=_HOW)]
 Profile = Annotated[
