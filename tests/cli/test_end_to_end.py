@@ -220,6 +220,49 @@ def test_longform_is_one_motion_of_all_windows(call: Call, warm: None, tmp_path:
     assert [place.window for place in made.trace.placements] == [1, 2]
 
 
+@pytest.fixture
+def minutes_of_speech(first: Made, tmp_path: Path) -> Path:
+    """The recording six times in a row, with its words each time: 70 s, eight windows."""
+    wave, rate = soundfile.read(SPEECH, dtype="float32")
+    said = first.trace.transcript.words
+    seconds = len(wave) / rate
+    path = tmp_path / "minutes.wav"
+    soundfile.write(path, np.tile(wave, 6), rate)
+    words = [{"word": w.text, "start": w.start + k * seconds, "end": w.end + k * seconds} for k in range(6) for w in said]
+    path.with_suffix(".json").write_text(json.dumps({"words": words}))
+    return path
+
+
+def jerk_of_wrists(path: Path) -> Any:
+    """(F - 3,) m/s3 of the quicker wrist in the pelvis' frame, and the root's places (F, 2)."""
+    import torch
+
+    from raggesture.body.skeleton import forward_kinematics
+
+    motion = read_npz(path)
+    places = forward_kinematics(torch.from_numpy(motion.rotations.copy()))[0].numpy()[:, [20, 21]]
+    return np.linalg.norm(np.diff(places, n=3, axis=0), axis=-1).max(axis=1) * 30**3, motion.translation[:, [0, 2]], places
+
+
+@pytest.mark.parametrize("way", [(), ("--parallel", 4)], ids=["sequential", "parallel"])
+def test_seams_of_long_speech_are_as_elsewhere(call: Call, warm: None, minutes_of_speech: Path, tmp_path: Path, way: tuple[object, ...]) -> None:
+    """At seams the wrists' jerk lies in the distribution of the rest, the root stays near, and no pose is set back."""
+    found = call("longform", minutes_of_speech, "--out", tmp_path / "out", "--steps", 20, "--format", "npz", *way)
+    assert found.code == 0, found.err
+    jerk, ground, places = jerk_of_wrists(tmp_path / "out" / "minutes.npz")
+    at_seams = np.zeros(len(jerk), bool)
+    for seam in range(9, 63, 9):
+        at_seams[30 * seam - 2 : 30 * (seam + 1) + 2] = True  # the second in which two windows are blended
+    inside, elsewhere = jerk[at_seams], jerk[~at_seams]
+    assert np.median(inside) <= 1.35 * np.median(elsewhere)
+    assert np.percentile(inside, 95) <= 1.35 * np.percentile(elsewhere, 95)
+    assert inside.max() <= 1.1 * max(elsewhere.max(), np.percentile(elsewhere, 99) * 2)
+    assert np.linalg.norm(ground - ground[0], axis=-1).max() < 1.0
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=-1).max(axis=1)
+    seam_steps = steps[at_seams[: len(steps) - 2].nonzero()[0]]
+    assert seam_steps.max() <= 1.2 * steps.max() and steps.max() < 0.15
+
+
 @pytest.mark.parametrize("seconds", [0.5, 9.99, 10.0, 10.01])
 def test_length_to_the_frame(call: Call, warm: None, tmp_path: Path, seconds: float) -> None:
     wave = np.tile(soundfile.read(SPEECH, dtype="float32")[0], 2)
