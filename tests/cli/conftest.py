@@ -80,7 +80,7 @@ def toy_pipeline(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     calls = Calls()
 
     class Toy:
-        def generate(self, speech: Any, options: Any, *, retriever: Any, schedule: Any, settings: Any, file: Any, progress: Any) -> Generation:
+        def generate(self, speech: Any, options: Any, *, retriever: Any, schedule: Any, settings: Any, file: Any, progress: Any, given: Any) -> Generation:
             calls.append((speech, options, retriever, schedule))
             if calls.fault is not None:
                 raise calls.fault

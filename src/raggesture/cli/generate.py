@@ -11,12 +11,15 @@ import typer
 
 from raggesture.cli import options as o
 from raggesture.cli.console import LOGGER, Progress, error_line, progress_bar, result, result_json
+from raggesture.cli.plan import PLAN_SUFFIX, check_plan, given_plan
 from raggesture.cli.scene import Scene
 from raggesture.errors import RaggestureError, UsageError
 
 if TYPE_CHECKING:
     from raggesture.config import Settings
     from raggesture.pipeline import GenerateOptions, Generation, Pipeline
+    from raggesture.plan_file.data import GivenPlan, PlanFile
+    from raggesture.planner import Planner
     from raggesture.retrieval.index import Index
     from raggesture.types import Speech
 
@@ -26,7 +29,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One recording and the files that will come of it: one per exporter, then the trace."""
+    """One recording and the files that will come of it: one per exporter, then the trace; or its plan."""
 
     speech: Path
     outputs: tuple[Path, ...]
@@ -43,6 +46,8 @@ class Request:
     dry_run: bool
     json: bool
     quiet: bool
+    plan: Path | None = None
+    plan_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,8 @@ def generate(
     speaker: o.Speaker = None,
     device: o.Device = None,
     profile: o.Profile = None,
+    plan: o.Plan = None,
+    plan_only: o.PlanOnly = False,
     force: o.Force = False,
     dry_run: o.DryRun = False,
     as_json: o.Json = False,
@@ -92,7 +99,7 @@ def generate(
     given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
-        run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet))
+        run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only))
 
 
 def flags(
@@ -133,7 +140,8 @@ def _listed(text: str) -> list[str]:
 def run(settings: Settings, request: Request) -> None:
     """Do it for each recording, go on after a bad one, and sum up; raises typer.Exit with the worst exit code."""
     exporters = settings.exporters()
-    jobs = plan(request, [exporter.suffix for exporter in exporters])
+    check_plan(request.plan, request.speeches)
+    jobs = jobs_of(request, [PLAN_SUFFIX] if request.plan_only else [*(exporter.suffix for exporter in exporters), TRACE_SUFFIX])
     if request.dry_run:
         show_settings(settings, jobs, as_json=request.json)
         return
@@ -160,7 +168,7 @@ def worst(codes: Sequence[int]) -> int:
     return 1 if 1 in codes else max(codes)
 
 
-def plan(request: Request, suffixes: Sequence[str]) -> list[Job]:
+def jobs_of(request: Request, suffixes: Sequence[str]) -> list[Job]:
     """Names of all outputs.
 
     Raises:
@@ -176,7 +184,7 @@ def plan(request: Request, suffixes: Sequence[str]) -> list[Job]:
         other = by_stem.setdefault(speech.stem, speech)
         if other is not speech:
             raise UsageError(f"{speech}: its outputs would have the names of {other}'s; expected different file names - rename one or run them one by one")
-        jobs.append(Job(speech, tuple(request.out / f"{speech.stem}{suffix}" for suffix in (*suffixes, TRACE_SUFFIX))))
+        jobs.append(Job(speech, tuple(request.out / f"{speech.stem}{suffix}" for suffix in suffixes)))
     return jobs
 
 
@@ -202,6 +210,7 @@ class Worker:
         self._retriever = settings.retriever()
         self._schedule = settings.schedule()
         self._pipeline: Pipeline | None = None
+        self._planner: Planner | None = None
 
     def attempt(self, job: Job) -> Done:
         """One recording; a fault becomes data, an interrupt goes through."""
@@ -214,13 +223,22 @@ class Worker:
 
     def _work(self, job: Job, progress: Progress) -> Done:
         from raggesture.outputs import new_files
+        from raggesture.plan_file.checks import refuse_another_speech
+        from raggesture.plan_file.writing import write_plan
         from raggesture.speech.load import load_speech
         from raggesture.trace import write_trace
 
         with new_files(job.outputs, force=self._request.force) as partial:
+            given = given_plan(self._request.plan, job.speech)
             progress(f"{job.speech.name}: listening", 0.0)
             speech = load_speech(job.speech, self._request.transcript, speaker=self._settings.generate.speaker)
-            generation = self.generation(speech, job.speech, progress)
+            if given is not None:
+                refuse_another_speech(given, speech)
+            if self._request.plan_only:
+                planned = self.planned(speech, progress, given)
+                write_plan(planned, partial[0], speech.transcript)
+                return Done(job.speech, job.outputs, speech.duration_s, len(planned.gesture))
+            generation = self.generation(speech, job.speech, progress, given)
             scene = Scene.of(generation)
             for exporter, path in zip(self._exporters, partial, strict=False):
                 exporter.write(scene, path)
@@ -234,7 +252,17 @@ class Worker:
         location = self._settings.generate.index
         return open_index(location, self._settings.parts) if scheme_of(location) else _folder(location)
 
-    def generation(self, speech: Speech, file: Path, progress: Progress) -> Generation:
+    def planned(self, speech: Speech, progress: Progress, given: GivenPlan | None) -> PlanFile:
+        """The plan of one speech; no weights of the model are loaded for it."""
+        from raggesture.planner import Planner
+
+        if self._planner is None:
+            progress("opening the index", 0.0)
+            self._planner = Planner.load(_folder(self._settings.generate.model), self._index(), self._settings.encoders.folders())
+        progress("planning", 0.5)
+        return self._planner.plan(speech, options_of(self._settings), self._retriever, given)
+
+    def generation(self, speech: Speech, file: Path, progress: Progress, given: GivenPlan | None = None) -> Generation:
         """The motion of one speech: the only place where the command line meets the pipeline."""
         from raggesture.pipeline import Pipeline
         from raggesture.trace import Setting
@@ -245,8 +273,17 @@ class Worker:
             folders = self._settings.encoders.folders()
             self._pipeline = Pipeline.load(_folder(chosen.model), self._index(), chosen.device, folders)
         settings = {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()}
+        if given is not None:
+            settings["plan"] = Setting(Path(given.where).name, "command line --plan")
         return self._pipeline.generate(
-            speech, options_of(self._settings), retriever=self._retriever, schedule=self._schedule, settings=settings, file=file, progress=progress
+            speech,
+            options_of(self._settings),
+            retriever=self._retriever,
+            schedule=self._schedule,
+            settings=settings,
+            file=file,
+            progress=progress,
+            given=given,
         )
 
 

@@ -27,6 +27,8 @@ def longform(
     speaker: o.Speaker = None,
     device: o.Device = None,
     profile: o.Profile = None,
+    plan: o.Plan = None,
+    plan_only: o.PlanOnly = False,
     force: o.Force = False,
     dry_run: o.DryRun = False,
     as_json: o.Json = False,
@@ -37,4 +39,4 @@ def longform(
     given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
-        run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet))
+        run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only))

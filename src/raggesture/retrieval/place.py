@@ -23,6 +23,7 @@ MAX_SHIFT_FRAMES = 7
 _MISSING_CHUNK = 3.0
 _SHIFTED_FRAME = 0.2
 _DROPPED = 1000.0
+_KEPT = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,13 @@ class _Request:
     hit: Hit
     frame: int
     slots: tuple[_Slot, ...]
+    fixed: bool = False
 
     @property
     def drop_cost(self) -> float:
-        """Dropping any costs more than any slot; among two, the lighter and worse found goes."""
+        """Dropping any costs more than any slot; among two, the lighter and worse found goes. What is fixed stays."""
+        if self.fixed:
+            return _KEPT
         score = max(self.hit.score, 0.0)
         return _DROPPED + 50.0 * self.hit.query.weight + 10.0 * score / (1.0 + score)
 
@@ -87,6 +91,17 @@ def _slots(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks
     return tuple(sorted(found, key=lambda slot: (slot.cost, slot.first)))
 
 
+def _fixed_slot(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks: tuple[int, int]) -> tuple[_Slot, ...]:
+    """The one slot that was asked for; nothing where the exemplar's clip does not reach round it."""
+    first, stop = chunks
+    window = _owner(first, starts)
+    begin = frame_of_seconds(hit.exemplar.stroke) + first * CHUNK_FRAMES - frame
+    shift = _shift(begin, begin + (stop - first) * CHUNK_FRAMES, clip_frames)
+    if window is None or shift is None or abs(shift) > MAX_SHIFT_FRAMES:
+        return ()
+    return (_Slot(window, first, stop, shift, 0.0),)
+
+
 def _share(requests: Sequence[_Request]) -> list[_Slot | None]:
     """A slot or None for each request (in time order), disjoint and in order, at the least total cost."""
     # best[end] = (cost, choices) of the cheapest way in which the last slot ends at or before chunk `end`
@@ -118,6 +133,7 @@ def place(
     starts: Sequence[int],
     clip_frames: Mapping[str, int],
     chunks: int = 2,
+    fixed: Mapping[int, tuple[int, int]] | None = None,
 ) -> tuple[tuple[Placement, ...], tuple[Drop, ...]]:
     """Place the hit of each query.
 
@@ -125,6 +141,7 @@ def place(
         queries: in any order. hits: one per query, None where nothing was found. duration_s: of the speech.
         starts: first model frame of each window, multiples of a chunk; a chunk that two windows see belongs to the first.
         clip_frames: model frames of every clip of the index. chunks: wanted length of a slot, 1 to 3.
+        fixed: number of a query -> the chunks of the speech, first and stop, that are its own: disjoint, each of one window and with its stroke.
 
     Returns:
         Placements in time order and drops in the order of the queries; together as many as queries. ``shift_frames`` is the
@@ -133,6 +150,7 @@ def place(
     frames = max(frames_of_seconds(duration_s, MODEL_FPS), 1)
     reasons: dict[int, str] = {}
     requests: list[_Request] = []
+    kept = fixed or {}
     for number, (query, hit) in enumerate(zip(queries, hits, strict=True)):
         frame = frame_of_seconds(query.stroke_s)
         if hit is None:
@@ -140,7 +158,9 @@ def place(
             reasons[number] = f"the retriever found no exemplar of {asked}"
         elif frame >= frames:
             reasons[number] = f"its stroke at {query.stroke_s:.2f} s lies beyond the speech's {duration_s:.2f} s"
-        elif slots := _slots(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), chunks):
+        elif number in kept and (slots := _fixed_slot(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), kept[number])):
+            requests.append(_Request(number, hit, frame, slots, fixed=True))
+        elif number not in kept and (slots := _slots(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), chunks)):
             requests.append(_Request(number, hit, frame, slots))
         else:
             reasons[number] = f"its exemplar in {hit.exemplar.clip!r} lies too close to the border of its clip"
@@ -153,3 +173,7 @@ def place(
         else:
             placements.append(_placement(request, slot, starts))
     return tuple(placements), tuple(Drop(queries[number], reasons[number]) for number in sorted(reasons))
+
+
+window_of_chunk = _owner
+"""For who fixes slots."""
