@@ -111,8 +111,6 @@ def _check_gesture(gesture: PlanGesture, at: str) -> None:
     """What one gesture's keys ask of each other."""
     if gesture.end is not None and gesture.start is None:
         raise InputError(f"{at}: end without start; expected both, `start` alone or neither - add start")
-    if gesture.start is not None and gesture.end is not None and gesture.end < gesture.start:
-        raise InputError(f"{at}: end {gesture.end} s is before start {gesture.start} s; expected a time after it - correct it")
     if gesture.use > len(gesture.other):
         held = f"0 to {len(gesture.other)}" if gesture.other else "0"
         raise InputError(f"{at}: use {gesture.use}; expected {held}: it has {len(gesture.other)} [[gesture.other]] - correct it")

@@ -63,6 +63,8 @@ def _check_inside(gesture: PlanGesture, at: str, duration_s: float) -> None:
     for key, value, beyond in limits:
         if value is not None and value > duration_s + beyond:
             raise InputError(f"{at}: {key} {seconds(value)} is past the end of the speech, {seconds(duration_s)} - correct it")
+    if gesture.start is not None and gesture.end is not None and gesture.end < gesture.start:
+        raise InputError(f"{at}: end {seconds(gesture.end)} is before start {seconds(gesture.start)}; expected a time after it - correct it")
 
 
 def _spoken(gesture: PlanGesture, at: str, words: Sequence[Word]) -> range:
