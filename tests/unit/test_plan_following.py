@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +14,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from helpers_plan import HUGE, IDEA, SMALL, WORDS, cues_of, gesture, given, speech_of
-from helpers_synthesis import Asking, toy_index
+from helpers_synthesis import Asking, toy_index, toy_pipeline
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, chunk_of_frame, frame_of_seconds
-from raggesture.errors import InputError, ModelError
+from raggesture.diffusion.schedules import Hold, HoldOptions
+from raggesture.errors import ConfigError, InputError, ModelError, RaggestureError
 from raggesture.options import GenerateOptions
 from raggesture.plan_file.data import GivenPlan, PlanFile, PlanGesture, PlanMade, PlanSpeech
 from raggesture.plan_file.following import follow
 from raggesture.plan_file.made import plan_file_of
 from raggesture.plan_file.reading import parse_plan
 from raggesture.plan_file.writing import plan_text
+from raggesture.planner import Planner
 from raggesture.planning import Plan, make_plan
 from raggesture.retrieval.by_none import NoneOptions, NoneRetriever
 from raggesture.retrieval.index import Index
@@ -362,6 +365,62 @@ def test_edits_leave_every_gesture_placed_or_said(index: Index, case: tuple[Spee
     assert fixed <= {(p.hit.query.start, p.hit.query.end) for p in plan.placements}
 
 
+def test_no_text_whatever_is_followed_to_anything_but_a_plan_or_our_error(index: Index) -> None:
+    """A plan's text with values of other sizes and kinds put in: never another exception, never a gesture lost unsaid."""
+    starts, cues = window_starts(SPEECH.duration_s), cues_of(SPEECH)
+    plan = make_plan(SPEECH, cues, OPTIONS, Asking((1, "iconic"), (4, "deictic"), (8, "metaphoric")), index, starts)
+    lines = plan_text(plan_file_of(plan, SPEECH, starts, HERE)).splitlines()
+    values = (
+        "0.0",
+        "1",
+        "-1",
+        "1e308",
+        "-1e308",
+        "5e-324",
+        "0.5",
+        "3.0",
+        '""',
+        '"idea"',
+        '"over there"',
+        "[2.0, 4.0]",
+        "[0, 3]",
+        "[1e18, 2e18]",
+        '["head", "head"]',
+        "nan",
+    )
+    keys = [k for k, line in enumerate(lines) if " = " in line and not line.startswith(("#", "schema", "sha256"))]
+    rng, done, refused_ = random.Random(3), 0, 0
+    for _ in range(1500):
+        edited = list(lines)
+        for k in rng.sample(keys, rng.randint(1, 3)):
+            edited[k] = f"{edited[k].split(' = ')[0]} = {rng.choice(values)}" if rng.random() < 0.8 else ""
+        try:
+            read = parse_plan("\n".join(edited).encode(), NAME)
+            again = follow(GivenPlan(NAME, read), SPEECH, cues, OPTIONS, Asking(), index, starts, HERE)
+        except RaggestureError as fault:
+            refused_ += 1
+            assert isinstance(fault, InputError) and str(fault).startswith(f"{NAME}: ")
+        else:
+            done += 1
+            assert len(again.placements) + len(again.drops) == len(read.gesture)
+    assert done > 100 and refused_ > 100
+
+
+def test_the_pipeline_plans_and_follows(tmp_path: Path) -> None:
+    pipeline = toy_pipeline(tmp_path / "toy")
+    asking = Asking((1, "iconic"), (8, "metaphoric"))
+    file = pipeline.plan(SPEECH, OPTIONS, retriever=asking)
+    assert file == Planner(pipeline.index, pipeline._identities, ("ann", "bob")).plan(SPEECH, OPTIONS, asking)
+    assert [each.word for each in file.gesture] == ["huge", "idea"]
+    assert pipeline.plan(SPEECH, OPTIONS, retriever=asking, given=GivenPlan("p", file)) == file
+    made = pipeline.generate(
+        SPEECH, replace(OPTIONS, steps=3), retriever=asking, schedule=Hold(HoldOptions()), given=GivenPlan("p", replace(file, gesture=file.gesture[1:]))
+    )
+    assert [made.trace.queries[place.query].word for place in made.trace.placements] == ["idea"]
+    with pytest.raises(ConfigError, match="speaker 'anne'"):
+        pipeline.plan(SPEECH, replace(OPTIONS, speaker="anne"), retriever=asking)
+
+
 def test_times_keep_their_frames(index: Index) -> None:
     """A stroke a tenth of a millisecond before a frame is written with more decimals."""
     speech = speech_of(4.0)
@@ -384,7 +443,6 @@ def test_load_reads_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     from helpers_retrieval import ToyText
     from helpers_synthesis import tiny_model
     from raggesture.models.checkpoint import save_model
-    from raggesture.planner import Planner
 
     monkeypatch.setattr("raggesture.planner.text_encoder", lambda *_: ToyText())
     model = tiny_model()

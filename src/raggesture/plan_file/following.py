@@ -13,7 +13,7 @@ from raggesture.plan_file.checks import refuse_another_speech
 from raggesture.plan_file.data import GivenPlan, PlanMade, seconds
 from raggesture.plan_file.exemplars import hit_of_gesture, ranked
 from raggesture.plan_file.slots import fixed_slots
-from raggesture.plan_file.words import doubt_of, query_of_gesture
+from raggesture.plan_file.words import Said, doubt_of, query_of_gesture
 from raggesture.planning import RUNNERS_UP, Plan
 from raggesture.plugins.hookspecs import Retriever
 from raggesture.retrieval.index import Index
@@ -41,9 +41,10 @@ def follow(
     notes = _notes(given, options, here)
     speaker = speech.speaker or options.speaker
     gestures = given.file.gesture
-    queries = tuple(query_of_gesture(gesture, given.at(k), speech, cues, speaker) for k, gesture in enumerate(gestures))
+    said = Said.of(speech)
+    queries = tuple(query_of_gesture(gesture, given.at(k), said, cues, speaker) for k, gesture in enumerate(gestures))
     for number, gesture in enumerate(gestures):
-        if doubt := doubt_of(gesture, speech):
+        if doubt := doubt_of(gesture, said):
             _LOG.warning("%s: %s; the times are followed", given.at(number), doubt)
     _refuse_twice(given, queries)
     slots = fixed_slots(given, queries, speech.duration_s, starts, min(_FEWEST_CHUNKS, options.chunks))

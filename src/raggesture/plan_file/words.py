@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from raggesture.errors import InputError, did_you_mean
 from raggesture.plan_file.data import PlanGesture, seconds
@@ -17,45 +21,64 @@ _LATE_S = 1.0
 """Recognisers let the last word end after the recording."""
 
 
-def query_of_gesture(gesture: PlanGesture, at: str, speech: Speech, cues: Cues, speaker: str = "") -> Query:
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """The words of a speech, made ready for many look-ups. ``starts``, ``ends`` (N,) seconds; ``clean`` as words are compared."""
+
+    words: tuple[Word, ...]
+    starts: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    clean: tuple[str, ...]
+    duration_s: float
+
+    @classmethod
+    def of(cls, speech: Speech) -> Said:
+        """The words of ``speech``."""
+        words = speech.transcript.words
+        times = np.array([(word.start, word.end) for word in words]).reshape(-1, 2)
+        return cls(words, times[:, 0], times[:, 1], tuple(clean_word(word.text) for word in words), speech.duration_s)
+
+
+def query_of_gesture(gesture: PlanGesture, at: str, said: Said, cues: Cues, speaker: str = "") -> Query:
     """The query that a gesture stands for, its stroke already moved by ``shift_s``.
 
     Args:
-        at: the gesture's address, for messages. speaker: whose exemplars are preferred.
+        at: the gesture's address, for messages. cues: of the same words. speaker: whose exemplars are preferred.
 
     Raises:
         InputError: a time outside the speech; a word that is not spoken, or several times where no ``start`` says which.
     """
-    _check_inside(gesture, at, speech.duration_s)
-    words = speech.transcript.words
+    _check_inside(gesture, at, said.duration_s)
     if gesture.start is not None and gesture.end is not None:
         start, end = gesture.start, gesture.end
-        said: Sequence[int] = [k for k, word in enumerate(words) if start - _ROUNDED_S <= (word.start + word.end) / 2 <= end + _ROUNDED_S]
+        middle = (said.starts + said.ends) / 2
+        own: Sequence[int] = np.flatnonzero((start - _ROUNDED_S <= middle) & (middle <= end + _ROUNDED_S)).tolist()
     else:
-        said = _spoken(gesture, at, words)
-        start, end = words[said[0]].start, words[said[-1]].end
+        own = _spoken(gesture, at, said)
+        start, end = said.words[own[0]].start, said.words[own[-1]].end
     stroke = gesture.stroke
     if stroke is None:
-        vowel = _stressed(said, cues)
+        vowel = _stressed(own, cues)
         stroke = (start + end) / 2 if vowel is None else min(max(vowel, start), end)
     moved = stroke + gesture.shift_s
-    if not 0 <= moved < speech.duration_s:
+    if not 0 <= moved < said.duration_s:
         how = f"stroke {seconds(stroke)} with shift_s {gesture.shift_s:g}" if gesture.shift_s else "stroke"
-        raise InputError(f"{at}: {how} is at {seconds(moved)}; expected it inside the speech, 0 to {seconds(speech.duration_s)} - correct it")
-    heights = [cues.prominence[k] for k in said if k < len(cues.prominence)]
-    prominence = sum(heights) / len(heights) if gesture.prominence is None and heights else gesture.prominence
+        raise InputError(f"{at}: {how} is at {seconds(moved)}; expected it inside the speech, 0 to {seconds(said.duration_s)} - correct it")
+    heights = [cues.prominence[k] for k in own if k < len(cues.prominence)]
+    wanted = gesture.prominence is None and gesture.chosen is None  # where the exemplar is named, nothing is left to be ranked
+    prominence = sum(heights) / len(heights) if wanted and heights else gesture.prominence
     return Query(gesture.word, gesture.kind, start, end, gesture.weight, gesture.gesture, prominence, moved, speaker, gesture.parts)
 
 
-def doubt_of(gesture: PlanGesture, speech: Speech) -> str:
+def doubt_of(gesture: PlanGesture, said: Said) -> str:
     """What is spoken at a gesture's own times where it is something else than its word; "" where it fits or the times are looked up."""
-    if gesture.start is None or gesture.end is None:
-        return ""
     first, last = gesture.start, gesture.end
-    said = " ".join(word.text for word in speech.transcript.words if word.end > first and word.start < last)
-    if f" {clean_word(gesture.word)} " in f" {clean_word(said)} ":
+    if first is None or last is None:
         return ""
-    return f"from {seconds(first)} to {seconds(last)} {repr(said) if said else 'nothing'} is spoken, not {gesture.word!r}"
+    there = " ".join(said.words[k].text for k in np.flatnonzero((said.ends > first) & (said.starts < last)))
+    if f" {clean_word(gesture.word)} " in f" {clean_word(there)} ":
+        return ""
+    return f"from {seconds(first)} to {seconds(last)} {repr(there) if there else 'nothing'} is spoken, not {gesture.word!r}"
 
 
 def _check_inside(gesture: PlanGesture, at: str, duration_s: float) -> None:
@@ -67,11 +90,10 @@ def _check_inside(gesture: PlanGesture, at: str, duration_s: float) -> None:
         raise InputError(f"{at}: end {seconds(gesture.end)} is before start {seconds(gesture.start)}; expected a time after it - correct it")
 
 
-def _spoken(gesture: PlanGesture, at: str, words: Sequence[Word]) -> range:
+def _spoken(gesture: PlanGesture, at: str, said: Said) -> range:
     """Positions of the words that the gesture names, the nearest to its start where it has one."""
-    wanted = clean_word(gesture.word).split()
-    said = [clean_word(word.text) for word in words]
-    runs = [range(k, k + len(wanted)) for k in range(len(said) - len(wanted) + 1) if wanted and said[k : k + len(wanted)] == wanted]
+    wanted, words = tuple(clean_word(gesture.word).split()), said.words
+    runs = [range(k, k + len(wanted)) for k in range(len(words) - len(wanted) + 1) if wanted and said.clean[k : k + len(wanted)] == wanted]
     if not runs:
         known = did_you_mean(gesture.word, {word.text for word in words}) if words else "no word was understood"
         raise InputError(f"{at}: word {gesture.word!r} is not spoken; {known} - correct it, or give start and end")
@@ -87,9 +109,9 @@ def _spoken(gesture: PlanGesture, at: str, words: Sequence[Word]) -> range:
     return runs[nearest]
 
 
-def _stressed(said: Sequence[int], cues: Cues) -> float | None:
+def _stressed(own: Sequence[int], cues: Cues) -> float | None:
     """The stressed vowel of the most prominent of some words."""
-    known = [k for k in said if k < len(cues.stress_s)]
+    known = [k for k in own if k < len(cues.stress_s)]
     if not known:
         return None
     return cues.stress_s[max(known, key=lambda k: cues.prominence[k] if k < len(cues.prominence) else 0.0)]
