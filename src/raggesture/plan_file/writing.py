@@ -16,7 +16,8 @@ Table = PlanSpeech | PlanMade | PlanGesture | PlanExemplar | PlanDropped
 
 _HEAD = """\
 # The gestures of a speech. Edit, then: raggesture generate SPEECH.wav --plan THIS_FILE
-# Remove a [[gesture]] with all that follows it to make none there; add one to make one more: `word` and `kind` are enough.
+# To make one gesture less, remove its [[gesture]] with the [gesture.exemplar] and [[gesture.other]] below it; to make one more, add a [[gesture]]:
+# `word` and `kind` are enough.
 # Of a gesture:
 #   word, kind     the word as spoken; iconic, deictic, metaphoric, beat, or a discourse sense
 #   gesture        one gesture of a lexicon by name; "" is any
