@@ -50,6 +50,7 @@ class Generate(_Table):
     plant_feet: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
+    batch: Annotated[int, Field(ge=1, le=256)] = 8
     formats: Annotated[tuple[str, ...], Field(min_length=1)] = ("npz", "html")
     model: str = "starter"
     index: str = "starter"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,14 @@ class Motion:
         return Motion(self.rotations[frames], self.translation[frames], self.expression[frames], self.fps)
 
 
+def concatenated(parts: Sequence[Motion]) -> Motion:
+    """Motions of one frame rate, one after the other."""
+    rotations, translation, expression = (
+        np.concatenate(arrays) for arrays in ([p.rotations for p in parts], [p.translation for p in parts], [p.expression for p in parts])
+    )
+    return Motion(rotations, translation, expression, parts[0].fps)
+
+
 def halve_rate(motion: Motion) -> Motion:
     """30 -> 15 fps by taking every second frame, as the published data set does."""
     if motion.fps != MOTION_FPS:
@@ -77,19 +86,23 @@ def _between(values: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
     return np.asarray(CubicSpline(np.arange(len(values)), values, axis=0, bc_type="natural")(at), np.float32)
 
 
-def double_rate(motion: Motion, frames: int, *, released: bool = False) -> Motion:
-    """15 -> 30 fps in 6D, cut or held to ``frames`` output frames.
+def double_tracks(tracks: NDArray[np.float32], frames: int, *, released: bool = False) -> NDArray[np.float32]:
+    """(F, D) at 15 fps -> (frames, D) at 30 fps, cut or held to ``frames``.
 
     Differs from the released code: a cubic spline through the frames that ``halve_rate`` keeps. There (``released=True``) linear interpolation
     centred on half samples, which is a sixtieth of a second late and takes an eighth off a real take's wrist jerk (the spline: 2 %).
     """
+    if not released:
+        return _between(tracks, frames)
+    doubled: NDArray[np.float32] = interpolate_double(torch.from_numpy(tracks)).numpy()
+    return doubled[np.minimum(np.arange(frames), len(doubled) - 1)]
+
+
+def double_rate(motion: Motion, frames: int, *, released: bool = False) -> Motion:
+    """15 -> 30 fps in 6D, cut or held to ``frames`` output frames (``double_tracks``)."""
     rot6d = axis_angle_to_6d(torch.from_numpy(np.array(motion.rotations))).reshape(motion.frames, -1)  # (F, 330)
     tracks = np.concatenate([rot6d.numpy(), motion.translation, motion.expression], axis=1)  # (F, 330 + 3 + 100)
-    if released:
-        doubled = interpolate_double(torch.from_numpy(tracks)).numpy()
-        doubled = doubled[np.minimum(np.arange(frames), len(doubled) - 1)]
-    else:
-        doubled = _between(tracks, frames)
+    doubled = double_tracks(tracks, frames, released=released)
     rotations = rot6d_to_axis_angle(torch.from_numpy(doubled[:, : 6 * N_JOINTS].reshape(frames, N_JOINTS, 6))).numpy()
     return Motion(rotations, doubled[:, 6 * N_JOINTS : 6 * N_JOINTS + 3], doubled[:, 6 * N_JOINTS + 3 :], float(MOTION_FPS))
 
@@ -99,21 +112,45 @@ def write_npz(motion: Motion, path: Path) -> None:
 
     Members carry a fixed date, so that the same motion gives the same bytes.
     """
-    arrays: dict[str, NDArray[np.generic]] = {
-        "betas": np.zeros(N_BETAS, np.float32),
-        "poses": motion.rotations.reshape(motion.frames, -1),
-        "expressions": motion.expression,
-        "trans": motion.translation,
-        "model": np.array("smplx2020"),
-        "gender": np.array("neutral"),
-        "mocap_frame_rate": np.array(round(motion.fps)),
-    }
+    write_npz_in_pieces(lambda: iter((motion,)), motion.frames, path, motion.fps)
+
+
+def write_npz_in_pieces(pieces: Callable[[], Iterator[Motion]], frames: int, path: Path, fps: float = MOTION_FPS) -> None:
+    """Write a motion that is given in pieces, one at a time: the bytes that ``write_npz`` writes of the whole, in the memory of one piece.
+
+    Args:
+        pieces: gives the pieces in order, each time it is called. frames: of all pieces together.
+    """
+    columns: tuple[tuple[str, int, Callable[[Motion], NDArray[np.float32]]], ...] = (
+        ("poses", 3 * N_JOINTS, lambda piece: piece.rotations.reshape(piece.frames, -1)),
+        ("expressions", N_EXPRESSIONS, lambda piece: piece.expression),
+        ("trans", 3, lambda piece: piece.translation),
+    )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(info, "w") as member:
-                np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
+        _write_member(archive, "betas", np.zeros(N_BETAS, np.float32))
+        for name, width, of in columns:
+            with archive.open(_member_info(name), "w", force_zip64=frames * width > 1 << 28) as member:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (frames, width)}
+                np.lib.format.write_array_header_1_0(member, header)
+                written = 0
+                for piece in pieces():
+                    member.write(np.ascontiguousarray(of(piece), "<f4").tobytes())
+                    written += piece.frames
+                if written != frames:
+                    raise InputError(f"{path}: {written} frames of {name}; expected {frames} - give all pieces")
+        for name, value in (("model", np.array("smplx2020")), ("gender", np.array("neutral")), ("mocap_frame_rate", np.array(round(fps)))):
+            _write_member(archive, name, value)
+
+
+def _member_info(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, array: NDArray[np.generic]) -> None:
+    with archive.open(_member_info(name), "w") as member:
+        np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
 def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> NDArray[np.float32]:
@@ -123,6 +160,14 @@ def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> NDArray[np.f
     if array.dtype.kind not in "fiu":
         raise InputError(f"{path}: array {key!r} is {array.dtype}; expected numbers - write it as float32")
     return np.asarray(array, dtype=np.float32)
+
+
+def npz_frames(path: Path) -> int:
+    """Number of frames of a motion that ``write_npz`` has written, from the header of its poses."""
+    with zipfile.ZipFile(path) as archive, archive.open("poses.npy") as member:
+        np.lib.format.read_magic(member)
+        shape, _, _ = np.lib.format.read_array_header_1_0(member)
+    return int(shape[0])
 
 
 def read_npz(path: Path) -> Motion:

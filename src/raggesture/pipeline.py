@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from raggesture.anchoring import Anchorer, ExemplarLevels
-from raggesture.body.feet import plant_feet
-from raggesture.clock import MODEL_FPS, MOTION_FPS, frames_of_seconds, seconds_of_frame
+from raggesture.chain import AnchoredLoop, Chain, Loop, ReleasedLoop, WindowInput, inserted_of
+from raggesture.clock import MODEL_FPS, MOTION_FPS, frames_of_seconds
 from raggesture.encoders.base import AudioEncoder, TextEncoder
 from raggesture.encoders.conditioning import ConditionEncoder, WindowConditions
 from raggesture.encoders.registry import audio_encoder, text_encoder
@@ -23,22 +22,23 @@ from raggesture.errors import ConfigError
 from raggesture.models.checkpoint import MANIFEST, Model, load_model
 from raggesture.models.conditions import Conditions
 from raggesture.models.numerics import Numerics
-from raggesture.motion import Motion, double_rate
+from raggesture.motion import Motion, concatenated
 from raggesture.options import GenerateOptions, check_options
 from raggesture.plan_file.data import GivenPlan, PlanFile
 from raggesture.planner import Planner, index_for, plan_speech
+from raggesture.planning import Plan
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
 from raggesture.resources import PACK_NAME, packaged_dir, sha256_of
 from raggesture.retrieval.index import Index
 from raggesture.speech.cues import find_cues
-from raggesture.synthesis import Held, Synthesizer
+from raggesture.synthesis import Synthesizer
 from raggesture.trace import Identity, Inserted, Setting, Trace
-from raggesture.types import Placement, Speech
-from raggesture.windowing import WindowJob, generator_of, make_released_window, make_windows
-from raggesture.windows import STRIDE_FRAMES, join_windows, window_starts
+from raggesture.types import Cues, Speech
+from raggesture.windowing import WindowJob, WindowMade
+from raggesture.windows import window_starts
 
 Progress = Callable[[str, float], None]
-__all__ = ["GenerateOptions", "Generation", "Pipeline", "Progress", "checked_rates"]
+__all__ = ["GenerateOptions", "Generation", "Pipeline", "Progress", "Understood", "checked_rates"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ class Generation:
 
 
 @dataclass(slots=True)
-class _Stopwatch:
+class Stopwatch:
     """Seconds per stage, and the caller's progress."""
 
     progress: Progress | None
@@ -66,6 +66,48 @@ class _Stopwatch:
         if self.progress:
             self.progress(stage, done)
 
+    def share(self, stage: str, seconds: float) -> None:
+        """Add this speech's share of work that was done for several."""
+        self.laps[stage] = self.laps.get(stage, 0.0) + seconds
+        self._last = time.perf_counter()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Understood:
+    """A speech with all that its motion depends on: cues, plan, and what each window is told."""
+
+    speech: Speech
+    file: Path | None
+    cues: Cues
+    plan: Plan
+    windows: tuple[WindowInput, ...]
+    watch: Stopwatch
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """One of several speeches that are made side by side."""
+
+    understood: Understood
+    chain: Chain
+    inserted: list[Inserted] = field(default_factory=list)
+    parts: list[Motion] = field(default_factory=list)
+    _exemplars: list[ExemplarLevels] = field(default_factory=list)
+
+    def job(self, loop: Loop, number: int) -> WindowJob:
+        windows = self.understood.windows
+        if number % loop.group == 0:
+            self._exemplars = loop.exemplars(number, [window.placements for window in windows[number : number + loop.group]])
+        return self.chain.job(windows[number], self._exemplars[number % loop.group])
+
+    def take(self, number: int, made: WindowMade) -> None:
+        self.inserted += inserted_of(number, self.understood.windows[number].placements, made)
+        self.parts.append(self.chain.take(made.latents))
+
+    def end(self) -> Motion:
+        self.parts.append(self.chain.end())
+        return concatenated(self.parts)
+
 
 class Pipeline:
     """A loaded model with an index: ``generate`` turns speech into motion."""
@@ -73,7 +115,7 @@ class Pipeline:
     def __init__(self, model: Model, index: Index | None, identities: tuple[Identity, Identity | None], encoders: tuple[TextEncoder, AudioEncoder]) -> None:
         self.model = model
         self.index = index
-        self._identities = identities
+        self.identities = identities
         self._text, self._audio = encoders
         self._synthesizers: dict[tuple[int, Numerics], Synthesizer] = {}
 
@@ -103,6 +145,42 @@ class Pipeline:
         identities = (Identity(loaded.manifest.name, sha256_of(place_of_model / MANIFEST)), Identity(*opened.identity))
         return cls(loaded, opened, identities, encoders)
 
+    def understand(
+        self,
+        speech: Speech,
+        options: GenerateOptions,
+        *,
+        retriever: Retriever,
+        file: Path | None = None,
+        progress: Progress | None = None,
+        given: GivenPlan | None = None,
+    ) -> Understood:
+        """Everything about a speech that needs no sampling: its cues, its conditions, and which word gets which gesture where.
+
+        Args:
+            given: a plan to follow (``raggesture.plan_file``); None: the retriever says which words want which gesture.
+
+        Raises:
+            InputError: the plan that was given does not fit the speech or the index; the message has the address.
+            ConfigError: an unknown speaker, a number out of range.
+            ServiceError: the retriever's service does not answer, and ``retriever_fallback`` is ``fail``.
+        """
+        watch = Stopwatch(progress)
+        check_options(options, self.model)
+        cues = find_cues(speech)
+        watch.lap("understand", 0.1)
+        starts = window_starts(speech.duration_s)
+        conditions = self._encode(speech, options, starts)
+        watch.lap("encode", 0.2)
+        plan = plan_speech(speech, cues, options, retriever, self.index, starts, given, self.identities)
+        watch.lap("retrieve", 0.3)
+        windows = [WindowInput(k, told, tuple(p for p in plan.placements if p.window == k)) for k, told in enumerate(conditions)]
+        return Understood(speech, file, cues, plan, tuple(windows), watch)
+
+    def plan(self, speech: Speech, options: GenerateOptions, *, retriever: Retriever, given: GivenPlan | None = None) -> PlanFile:
+        """Which gestures ``generate`` would make, as a file to edit; see ``raggesture.planner``, which does the same without the model's weights."""
+        return Planner(self.index, self.identities, self.model.manifest.speakers).plan(speech, options, retriever, given)
+
     def generate(
         self,
         speech: Speech,
@@ -118,85 +196,97 @@ class Pipeline:
         """Make a motion of the speech's length, to the frame.
 
         The same speech, options, model and index give the same bytes on one machine with one number of threads (sums differ in the last bit with
-        another); the global random state is neither read nor changed. All windows' noise is drawn first, so that whatever is injected the rest of
+        another); the global random state is neither read nor changed. Random numbers belong to a window, so that whatever is injected the rest of
         the motion starts from the same noise.
 
         Args:
-            given: a plan to follow (``raggesture.plan_file``); None: the retriever says which words want which gesture.
+            given: a plan to follow.
 
         Raises:
-            InputError: the plan that was given does not fit the speech or the index; the message has the address.
+            InputError: the plan that was given does not fit.
             ConfigError: an unknown speaker, a number of steps or of chunks that cannot be, a schedule that breaks its contract.
             ServiceError: the retriever's service does not answer, and ``retriever_fallback`` is ``fail``.
         """
-        watch = _Stopwatch(progress)
-        check_options(options, self.model)
-        synthesizer = self._synthesizer(options.steps, options.numerics)
+        self.synthesizer(options.steps, options.numerics)
         rates = checked_rates(schedule, options.steps)
-        cues = find_cues(speech)
-        watch.lap("understand", 0.1)
-        heard = self._encode(speech, options)
-        watch.lap("encode", 0.2)
-        plan = plan_speech(speech, cues, options, retriever, self.index, window_starts(speech.duration_s), given, self._identities)
-        watch.lap("retrieve", 0.3)
-        latents, inserted = self._sample(synthesizer, heard, plan.placements, options, rates, watch)
-        motion = _to_motion(synthesizer, latents, speech.duration_s, options)
-        watch.lap("decode", 1.0)
+        understood = self.understand(speech, options, retriever=retriever, file=file, progress=progress, given=given)
+        loop = self.loop(options, rates, len(understood.windows))
+        chain = Chain(loop, options, frames_of_seconds(speech.duration_s, MOTION_FPS))
+        inserted: list[Inserted] = []
+        parts: list[Motion] = []
+        whole = len(understood.windows)
+        for window, made, motion in chain.run(understood.windows, lambda stage, windows: understood.watch.lap(stage, 0.3 + 0.6 * windows / whole)):
+            inserted += inserted_of(window.number, window.placements, made)
+            parts.append(motion)
+        parts.append(chain.end())
+        understood.watch.lap("decode", 1.0)
+        return self._generation(understood, options, concatenated(parts), inserted, settings)
+
+    def generate_together(
+        self, speeches: Sequence[Understood], options: GenerateOptions, *, schedule: GuidanceSchedule, settings: Mapping[str, Setting] | None = None
+    ) -> list[Generation]:
+        """Make the motions of several speeches side by side: the first windows of all in one batch, then the second ones.
+
+        As ``generate`` for each, but for the last bit: sums differ with the size of a batch.
+
+        Raises:
+            ConfigError: a schedule that breaks its contract; the published loop, which makes one window at a time.
+        """
+        if options.guided_loop == "released":
+            raise ConfigError("guided_loop 'released': makes one speech at a time; expected 'anchored' for several - set batch to 1")
+        loop = self.loop(options, checked_rates(schedule, options.steps), 0)
+        runs = [_Run(each, Chain(loop, options, frames_of_seconds(each.speech.duration_s, MOTION_FPS))) for each in speeches]
+        for number in range(max((len(run.understood.windows) for run in runs), default=0)):
+            active = [run for run in runs if number < len(run.understood.windows)]
+            before = time.perf_counter()
+            for run, made in zip(active, loop.make([run.job(loop, number) for run in active]), strict=True):
+                run.take(number, made)
+            for run in active:
+                run.understood.watch.share("sample", (time.perf_counter() - before) / len(active))
+        return [self._generation(run.understood, options, run.end(), run.inserted, settings) for run in runs]
+
+    def loop(self, options: GenerateOptions, rates: tuple[float, ...], windows: int) -> Loop:
+        """How windows are made under these options."""
+        synthesizer = self.synthesizer(options.steps, options.numerics)
+        anchorer = None if self.index is None else Anchorer(self.index, (self._text, self._audio), self.identities)
+        if options.guided_loop == "released":
+            return ReleasedLoop(synthesizer, anchorer, options, windows)
+        return AnchoredLoop(synthesizer, anchorer, options, rates)
+
+    def _generation(
+        self, understood: Understood, options: GenerateOptions, motion: Motion, inserted: Sequence[Inserted], settings: Mapping[str, Setting] | None
+    ) -> Generation:
+        """The motion with the account of how it came about."""
+        plan = understood.plan
         trace = Trace.of(
-            speech=speech, file=file, cues=cues, queries=plan.queries, hits=[hit for hit in plan.hits if hit], runners_up=plan.runners_up,
-            placements=inserted, drops=plan.drops, settings=settings, seed=options.seed, model=self._identities[0], index=self._identities[1],
-            timings_s=watch.laps, notes=plan.notes,
+            speech=understood.speech, file=understood.file, cues=understood.cues, queries=plan.queries, hits=[hit for hit in plan.hits if hit],
+            runners_up=plan.runners_up, placements=inserted, drops=plan.drops, settings=settings, seed=options.seed, model=self.identities[0],
+            index=self.identities[1], timings_s=understood.watch.laps, notes=plan.notes,
         )  # fmt: skip
-        return Generation(speech.name, motion, speech, trace)
+        return Generation(understood.speech.name, motion, understood.speech, trace)
 
-    def plan(self, speech: Speech, options: GenerateOptions, *, retriever: Retriever, given: GivenPlan | None = None) -> PlanFile:
-        """Which gestures ``generate`` would make, as a file to edit; see ``raggesture.planner``, which does the same without the model's weights."""
-        return Planner(self.index, self._identities, self.model.manifest.speakers).plan(speech, options, retriever, given)
-
-    def _synthesizer(self, steps: int, numerics: Numerics) -> Synthesizer:
+    def synthesizer(self, steps: int, numerics: Numerics) -> Synthesizer:
         """The model with a sampler of so many steps, made once: it holds what does not depend on the speech."""
         key = (steps, numerics)
         if key not in self._synthesizers:
             self._synthesizers = {key: Synthesizer(self.model, steps, numerics)}
         return self._synthesizers[key]
 
-    def _encode(self, speech: Speech, options: GenerateOptions) -> tuple[Conditions, ...]:
+    def _encode(self, speech: Speech, options: GenerateOptions, starts: Sequence[int]) -> tuple[Conditions, ...]:
         """The speech's conditions, window by window."""
-        encoder = ConditionEncoder(self._text, self._audio, options.conditions)
-        heard = encoder.speech(speech.transcript, frames_of_seconds(speech.duration_s, MODEL_FPS), lambda: speech.wave)
-        speaker = self.model.manifest.speaker_index(options.speaker or speech.speaker)
+        heard = self.listener(options).speech(speech.transcript, frames_of_seconds(speech.duration_s, MODEL_FPS), lambda: speech.wave)
+        return tuple(self.told(heard.window(start), options, speech.speaker) for start in starts)
+
+    def listener(self, options: GenerateOptions) -> ConditionEncoder:
+        """The model's encoders with the options' rules."""
+        return ConditionEncoder(self._text, self._audio, options.conditions)
+
+    def told(self, window: WindowConditions, options: GenerateOptions, speaker: str = "") -> Conditions:
+        """What the denoiser is told of a window (batch 1); ``speaker`` where the options name none."""
         device = self.model.codec.latent_mean.device
-        return tuple(_conditions(heard.window(start), speaker, device) for start in window_starts(speech.duration_s))
-
-    def _exemplars(self, synthesizer: Synthesizer, placements: Sequence[Placement], options: GenerateOptions, rng: torch.Generator) -> ExemplarLevels:
-        """The exemplars of ``placements`` at every noise level."""
-        if self.index is None:
-            return ExemplarLevels()
-        return Anchorer(self.index, (self._text, self._audio), self._identities).levels(synthesizer, placements, options, rng)
-
-    def _sample(
-        self, synthesizer: Synthesizer, heard: Sequence[Conditions], placements: Sequence[Placement], options: GenerateOptions, rates: tuple[float, ...],
-        watch: _Stopwatch,
-    ) -> tuple[list[Tensor], list[Inserted]]:  # fmt: skip
-        """Sample window after window, each continuing the last: latents (1, T, D) of every window."""
-        released = options.guided_loop == "released"
-        rng = generator_of(options.seed, 0)
-        noises = [synthesizer.noise(1, rng if released else generator_of(options.seed, number)) for number in range(len(heard))]
-        exemplars = self._exemplars(synthesizer, placements, options, rng if released else generator_of(options.seed, 0, "anchors"))
-        watch.lap("invert", 0.4)
-        latents: list[Tensor] = []
-        inserted: list[Inserted] = []
-        held: Held | None = None
-        for number, start in enumerate(STRIDE_FRAMES * k for k in range(len(heard))):
-            rows = [row for row, p in enumerate(placements) if p.window == number]
-            here = tuple(placements[row] for row in rows)
-            job = WindowJob(heard[number], noises[number], here, exemplars.take(rows), held)
-            made = make_released_window(synthesizer, job, options, rng) if released else make_windows(synthesizer, [job], options, rates)[0]
-            latents.append(made.latents)
-            inserted += [Inserted(p, seconds_of_frame(start), s) for p, s in zip(here, made.strengths, strict=True)]
-            held = synthesizer.continuation(made.latents, moved=options.translation == "anchored")
-            watch.lap("sample", 0.4 + 0.5 * (number + 1) / len(heard))
-        return latents, inserted
+        text, audio = (torch.from_numpy(track)[None].to(device) for track in (window.text, window.audio))
+        number = self.model.manifest.speaker_index(options.speaker or speaker)
+        return Conditions(text=text, audio=audio, speaker=torch.tensor([number], device=device))
 
 
 def checked_rates(schedule: GuidanceSchedule, n_steps: int) -> tuple[float, ...]:
@@ -209,14 +299,3 @@ def checked_rates(schedule: GuidanceSchedule, n_steps: int) -> tuple[float, ...]
     if len(rates) != n_steps or not all(0.0 <= rate <= 1.0 for rate in rates):
         raise ConfigError(f"guidance {schedule.name!r}: returned {len(rates)} rates, from {rates[:3]}; expected {n_steps} in [0, 1] - correct the schedule")
     return rates
-
-
-def _conditions(window: WindowConditions, speaker: int, device: torch.device) -> Conditions:
-    text, audio = (torch.from_numpy(track)[None].to(device) for track in (window.text, window.audio))
-    return Conditions(text=text, audio=audio, speaker=torch.tensor([speaker], device=device))
-
-
-def _to_motion(synthesizer: Synthesizer, latents: Sequence[Tensor], duration_s: float, options: GenerateOptions) -> Motion:
-    joined = join_windows([synthesizer.decode(x_0)[0] for x_0 in latents], options.translation)
-    motion = double_rate(joined, frames_of_seconds(duration_s, MOTION_FPS), released=options.interpolation == "linear")
-    return plant_feet(motion) if options.plant_feet else motion

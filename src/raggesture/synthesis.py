@@ -35,6 +35,7 @@ INJECTED_PARTS: tuple[Part, ...] = ("upper", "hands")
 """Parts a gesture brings along. Source: METHOD part I (e), only upper and hands are copied."""
 INVERSION_BATCH = 32
 """Exemplars inverted at once: bounds the memory of a long speech."""
+LAST_CHUNK = slice(WINDOW_CHUNKS - 1, WINDOW_CHUNKS)
 _LAYOUT = LatentLayout()
 
 
@@ -144,28 +145,29 @@ class Synthesizer:
         return [motion_of(features, item) for item in range(features.batch)]
 
     @torch.no_grad()
-    def continuation(self, latents: Tensor, *, moved: bool = True) -> Held:
-        """What the next window must keep of this one (1, T, D): its last chunk, as the first chunk of each part.
+    def continuation(self, latents: Tensor, *, moved: bool = True, kept: slice = LAST_CHUNK) -> Held:
+        """What the next window must keep of this one (1, T, D): its last chunk (or those ``kept``), as the first chunks of each part.
 
         Source: METHOD part I (f), continuity; ``moved`` off is that. Differs from the released code: the lower body's translation is relative
-        to its window's first frame, so that latent is moved by what the change of origin does to the encoding.
+        to its window's first frame, so those latents are moved by what the change of origin does to the encoding.
         """
-        change = self._change_of_origin(latents) if moved else latents.new_zeros(1, LatentLayout(1).tokens, latents.shape[2])
+        count = kept.stop - kept.start
+        layout = LatentLayout(count)
+        change = self._change_of_origin(latents, kept) if moved else latents.new_zeros(1, layout.tokens, latents.shape[2])
         known, mask = torch.zeros_like(latents), torch.zeros(latents.shape[:2], dtype=torch.bool, device=latents.device)
-        one = LatentLayout(1)
         for part in PARTS:
-            first = _LAYOUT.tokens_of(part, slice(0, 1))
-            final = _LAYOUT.tokens_of(part, slice(WINDOW_CHUNKS - 1, WINDOW_CHUNKS))
-            known[:, first] = latents[:, final] + change[:, one.span(part)]
+            first = _LAYOUT.tokens_of(part, slice(0, count))
+            known[:, first] = latents[:, _LAYOUT.tokens_of(part, kept)] + change[:, layout.span(part)]
             mask[:, first] = True
         return Held(known, mask)
 
-    def _change_of_origin(self, latents: Tensor) -> Tensor:
-        """(1, 7, D): what encoding the last chunk relative to its own first frame, instead of its window's, adds to its latents."""
-        codec, last = self.model.codec, WINDOW_FRAMES - CHUNK_FRAMES
+    def _change_of_origin(self, latents: Tensor, kept: slice) -> Tensor:
+        """(1, T', D): what encoding chunks ``kept`` relative to their own first frame, instead of their window's, adds to their latents."""
+        codec, first = self.model.codec, kept.start * CHUNK_FRAMES
+        frames, context = (kept.stop - kept.start) * CHUNK_FRAMES, codec.context_frames
         features = codec.decode(latents)
-        moved = window(features, last, CHUNK_FRAMES, codec.context_frames)
-        at = torch.arange(last - codec.context_frames, WINDOW_FRAMES + codec.context_frames, device=latents.device).clamp(0, WINDOW_FRAMES - 1)
+        moved = window(features, first, frames, context)
+        at = torch.arange(first - context, first + frames + context, device=latents.device).clamp(0, WINDOW_FRAMES - 1)
         as_it_was = PartFeatures(moved.upper, moved.hands, moved.face, features.lower[:, at])
         return codec.encode(moved) - codec.encode(as_it_was)
 

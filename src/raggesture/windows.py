@@ -14,12 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raggesture.body.joints import N_JOINTS
+from raggesture.body.joints import N_EXPRESSIONS, N_JOINTS
 from raggesture.body.rotations import axis_angle_to_6d, rot6d_to_axis_angle
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, WINDOW_FRAMES, chunks_of_frames, frames_of_seconds
 from raggesture.motion import Motion
 
 GroundTrack = Literal["anchored", "origin"]
+Tracks = NDArray[np.float32]
+"""(F, 330 + 3 + 100): 55 rotations in 6D, translation (m), expression."""
+TRANSLATION = slice(6 * N_JOINTS, 6 * N_JOINTS + 3)
 OVERLAP_CHUNKS = 1
 STRIDE_FRAMES = (WINDOW_CHUNKS - OVERLAP_CHUNKS) * CHUNK_FRAMES
 OVERLAP_FRAMES = OVERLAP_CHUNKS * CHUNK_FRAMES
@@ -49,22 +52,51 @@ def _ground_offset(before: NDArray[np.float32], after: NDArray[np.float32]) -> N
     return offset
 
 
-def join_windows(motions: Sequence[Motion], ground: GroundTrack = "anchored") -> Motion:
-    """Join window motions at 15 fps, each overlapping the last by one second, into one.
+def tracks_of(motion: Motion) -> Tracks:
+    """(F, 330 + 3 + 100): rotations in 6D, translation, expression."""
+    rot6d = axis_angle_to_6d(torch.from_numpy(np.array(motion.rotations))).reshape(motion.frames, -1).numpy()
+    return np.concatenate([rot6d, motion.translation, motion.expression], axis=1)
 
-    Rotations are blended in 6D, the rest linearly, with weights that rise from 0 to 1 over the overlap. ``ground`` ``origin`` is the
+
+def motion_of_tracks(tracks: Tracks, fps: float) -> Motion:
+    """The motion whose ``tracks_of`` these are; what was blended is made rotations again."""
+    rotations = rot6d_to_axis_angle(torch.from_numpy(tracks[:, : TRANSLATION.start]).reshape(-1, N_JOINTS, 6)).numpy()
+    return Motion(rotations, tracks[:, TRANSLATION], tracks[:, TRANSLATION.stop :], fps)
+
+
+class WindowJoiner:
+    """Joins windows that come one by one, each overlapping the last.
+
+    Rotations are blended in 6D, the rest linearly, with weights that rise from 0 to 1 over the ``overlap`` (frames). ``ground`` ``origin`` is the
     released behaviour: no offset, so that each overlap takes the body back to where its window began.
     """
-    rot6d = [axis_angle_to_6d(torch.from_numpy(np.array(m.rotations))).reshape(m.frames, -1).numpy() for m in motions]
-    tracks = [np.concatenate([r, m.translation, m.expression], axis=1) for r, m in zip(rot6d, motions, strict=True)]  # (F, 330 + 3 + 100)
-    at = slice(6 * N_JOINTS, 6 * N_JOINTS + 3)
-    rise = np.linspace(0.0, 1.0, OVERLAP_FRAMES, dtype=np.float32)[:, None]
-    joined = tracks[0]
-    for track in tracks[1:]:
-        track = track.copy()
-        if ground == "anchored":
-            track[:, at] += _ground_offset(joined[-OVERLAP_FRAMES:, at], track[:OVERLAP_FRAMES, at])
-        blend = (1 - rise) * joined[-OVERLAP_FRAMES:] + rise * track[:OVERLAP_FRAMES]
-        joined = np.concatenate([joined[:-OVERLAP_FRAMES], blend, track[OVERLAP_FRAMES:]])
-    rotations = rot6d_to_axis_angle(torch.from_numpy(joined[:, : 6 * N_JOINTS]).reshape(-1, N_JOINTS, 6)).numpy()
-    return Motion(rotations, joined[:, at], joined[:, at.stop :], motions[0].fps)
+
+    def __init__(self, ground: GroundTrack = "anchored", overlap: int = OVERLAP_FRAMES) -> None:
+        self._ground, self._overlap = ground, overlap
+        self._pending: Tracks | None = None
+
+    def feed(self, tracks: Tracks) -> Tracks:
+        """Take a window's tracks (F, C), the first frames of which are the last of the window before; give those that are final.
+
+        As many of its own last frames wait for the next, or for ``end``.
+        """
+        tracks, overlap = tracks.copy(), self._overlap
+        if self._pending is not None:
+            if self._ground == "anchored":
+                tracks[:, TRANSLATION] += _ground_offset(self._pending[:, TRANSLATION], tracks[:overlap, TRANSLATION])
+            rise = np.linspace(0.0, 1.0, overlap, dtype=np.float32)[:, None]
+            tracks[:overlap] = (1 - rise) * self._pending + rise * tracks[:overlap]
+        self._pending = tracks[-overlap:]
+        return tracks[:-overlap]
+
+    def end(self) -> Tracks:
+        """The frames that waited for a next window."""
+        pending, self._pending = self._pending, None
+        return np.zeros((0, TRANSLATION.stop + N_EXPRESSIONS), np.float32) if pending is None else pending
+
+
+def join_windows(motions: Sequence[Motion], ground: GroundTrack = "anchored") -> Motion:
+    """Join window motions at 15 fps, each overlapping the last by one second, into one (``WindowJoiner``)."""
+    joiner = WindowJoiner(ground)
+    joined = [joiner.feed(tracks_of(motion)) for motion in motions]
+    return motion_of_tracks(np.concatenate([*joined, joiner.end()]), motions[0].fps)

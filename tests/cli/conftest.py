@@ -80,7 +80,9 @@ def toy_pipeline(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     calls = Calls()
 
     class Toy:
-        def generate(self, speech: Any, options: Any, *, retriever: Any, schedule: Any, settings: Any, file: Any, progress: Any, given: Any) -> Generation:
+        def generate(
+            self, speech: Any, options: Any, *, retriever: Any, schedule: Any, settings: Any, file: Any, progress: Any, given: Any = None
+        ) -> Generation:
             calls.append((speech, options, retriever, schedule))
             if calls.fault is not None:
                 raise calls.fault
@@ -88,6 +90,15 @@ def toy_pipeline(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             frames = frames_of_seconds(speech.duration_s, MOTION_FPS)
             motion = Motion(np.zeros((frames, N_JOINTS, 3)), np.zeros((frames, 3)), np.zeros((frames, N_EXPRESSIONS)), float(MOTION_FPS))  # type: ignore[arg-type]
             return Generation(speech.name, motion, speech, Trace.of(speech=speech, file=file, settings=settings, seed=options.seed))
+
+        def understand(self, speech: Any, options: Any, *, retriever: Any, file: Any, progress: Any, given: Any) -> Any:
+            return (speech, file, retriever, progress)
+
+        def generate_together(self, speeches: Any, options: Any, *, schedule: Any, settings: Any) -> list[Generation]:
+            return [
+                self.generate(speech, options, retriever=retriever, schedule=schedule, settings=settings, file=file, progress=progress)
+                for speech, file, retriever, progress in speeches
+            ]
 
     def load(model: Any, index: Any, device: str, encoder_folders: Any) -> Toy:
         calls.append(("load", model, index, device))

@@ -199,8 +199,3 @@ def test_warnings_go_to_stderr_and_quiet_hides_them(call: Call, tmp_path: Path, 
     assert found.code == 0 and any(line.startswith("warning: ") and "silence" in line for line in found.err.splitlines())
     found = call("generate", tmp_path / "silence.wav", "--out", tmp_path / "b", "--retriever", "none", "--format", "npz", "-q")
     assert found.code == 0 and found.err == ""
-
-
-def test_longform_makes_the_same_outputs(call: Call, voice: Voice, toy_pipeline: list[Any], tmp_path: Path) -> None:
-    found = call("longform", voice("a.wav"), "--out", tmp_path / "out", "--retriever", "none")
-    assert found.code == 0 and _files(tmp_path / "out") == ["a.html", "a.npz", "a.trace.json"]

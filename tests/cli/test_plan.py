@@ -39,7 +39,7 @@ def loads(tiny: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def planner(*_: Any) -> Planner:
         used.append("index")
-        return Planner(tiny.index, tiny._identities, tiny.model.manifest.speakers)
+        return Planner(tiny.index, tiny.identities, tiny.model.manifest.speakers)
 
     monkeypatch.setattr(Pipeline, "load", pipeline)
     monkeypatch.setattr(Planner, "load", planner)

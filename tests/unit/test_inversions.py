@@ -36,7 +36,7 @@ def levels(seed: int = 0) -> torch.Tensor:
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
     made = toy_pipeline(tmp_path / "toy")
-    made._identities = (Identity("tiny", "of the model"), Identity("toy", "of the index"))
+    made.identities = (Identity("tiny", "of the model"), Identity("toy", "of the index"))
     return made
 
 
@@ -102,7 +102,7 @@ def test_a_sample_of_the_posterior_and_an_unknown_model_are_not_kept(pipeline: P
     assert pipeline.index is not None
     motion(pipeline, replace(KEPT, posterior="sample"))
     motion(pipeline, replace(KEPT, inject="inpaint"))
-    pipeline._identities = (Identity("tiny"), Identity("toy", "of the index"))
+    pipeline.identities = (Identity("tiny"), Identity("toy", "of the index"))
     motion(pipeline, KEPT)
     assert not (pipeline.index.path / INVERSIONS).exists()
 

@@ -130,7 +130,7 @@ def test_trace(pipeline: Pipeline, tmp_path: Path) -> None:
     # hold: full rate on 6 of 8 steps; weight .4 lets it end after 2.4 of them
     assert [p.strength for p in trace.placements] == pytest.approx([2.4 / 8] * 4)
     assert trace.speech.file == "toy.wav" and trace.settings["generate.seed"].value == 3
-    assert (trace.model, trace.index) == pipeline._identities
+    assert (trace.model, trace.index) == pipeline.identities
     assert set(trace.timings_s) == {"understand", "encode", "retrieve", "invert", "sample", "decode"}
     assert [done for _, done in seen] == sorted(done for _, done in seen) and seen[-1][1] == 1.0
     write_trace(trace, tmp_path / "t.json")
@@ -234,7 +234,7 @@ def test_a_clip_never_retrieves_itself(pipeline: Pipeline, monkeypatch: pytest.M
 
 
 def test_without_an_index_everything_is_dropped_and_said(pipeline: Pipeline) -> None:
-    bare = Pipeline(pipeline.model, None, (pipeline._identities[0], None), (pipeline._text, pipeline._audio))
+    bare = Pipeline(pipeline.model, None, (pipeline.identities[0], None), (pipeline._text, pipeline._audio))
     trace = made(bare, toy_speech(9.0)).trace
     assert [d.reason for d in trace.drops] == ["there is no index"] * 2 and trace.placements == () and trace.index is None
 
@@ -260,3 +260,21 @@ def test_load_holds_model_and_index_together(tmp_path: Path, monkeypatch: pytest
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="device: 'cuda'"):
             Pipeline.load(tmp_path / "model", tmp_path / "index", "cuda")
+
+
+def test_speeches_side_by_side_are_what_each_is_alone(pipeline: Pipeline) -> None:
+    """Of different lengths, with and without gestures, one of them silent at once: sums differ in the last bit alone."""
+    speeches = [toy_speech(31.0, LONG), toy_speech(4.2), toy_speech(12.0, speaker="bob"), toy_speech(81.0, LONG * 3)]
+    retrievers = (HUGE_AND_IDEA, NOTHING, HUGE_AND_IDEA, HUGE_AND_IDEA)
+    understood = [pipeline.understand(each, OPTIONS, retriever=retriever) for each, retriever in zip(speeches, retrievers, strict=True)]
+    together = pipeline.generate_together(understood, OPTIONS, schedule=HOLD)
+    for generation, speech, retriever in zip(together, speeches, retrievers, strict=True):
+        alone = made(pipeline, speech, retriever=retriever)
+        assert generation.motion.frames == alone.motion.frames
+        np.testing.assert_allclose(generation.motion.rotations, alone.motion.rotations, atol=2e-3)
+        np.testing.assert_allclose(generation.motion.translation, alone.motion.translation, atol=1e-4)
+        assert replace(generation.trace, timings_s={}) == replace(alone.trace, timings_s={})
+        assert generation.trace.timings_s["sample"] > 0
+    assert pipeline.generate_together([], OPTIONS, schedule=HOLD) == []
+    with pytest.raises(ConfigError, match="one speech at a time"):
+        pipeline.generate_together(understood, replace(OPTIONS, guided_loop="released"), schedule=HOLD)

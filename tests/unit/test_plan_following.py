@@ -410,7 +410,7 @@ def test_the_pipeline_plans_and_follows(tmp_path: Path) -> None:
     pipeline = toy_pipeline(tmp_path / "toy")
     asking = Asking((1, "iconic"), (8, "metaphoric"))
     file = pipeline.plan(SPEECH, OPTIONS, retriever=asking)
-    assert file == Planner(pipeline.index, pipeline._identities, ("ann", "bob")).plan(SPEECH, OPTIONS, asking)
+    assert file == Planner(pipeline.index, pipeline.identities, ("ann", "bob")).plan(SPEECH, OPTIONS, asking)
     assert [each.word for each in file.gesture] == ["huge", "idea"]
     assert pipeline.plan(SPEECH, OPTIONS, retriever=asking, given=GivenPlan("p", file)) == file
     made = pipeline.generate(

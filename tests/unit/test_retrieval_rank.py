@@ -10,6 +10,7 @@ import soundfile
 
 from helpers_retrieval import ToyAudio, ToyText, make_clip, toy_corpus
 from raggesture.retrieval.index import Index
+from raggesture.retrieval.product import voice_of
 from raggesture.retrieval.query import without_itself
 from raggesture.retrieval.rank import Weights, best, by_terms
 from raggesture.speech.audio import load_audio
@@ -95,10 +96,10 @@ def test_a_speech_is_known_by_its_samples_whatever_its_name(tmp_path: Path) -> N
     clips = [make_clip(f"{k}_ann_0_1_1", "so the huge thing was", labels, wave=path) for k, path in enumerate(paths, start=1)]
     built = Index.build(clips, tmp_path / "index", text_encoder=ToyText(), audio_encoder=ToyAudio())
     speech = Speech("3_ann_0_1_1", load_audio(paths[0]), clips[0].transcript)  # bears the name of a clip that it is not
-    searched, note = without_itself(built, speech)
+    searched, note = without_itself(built, voice_of(speech.wave))
     assert [hit.exemplar.clip for hit in searched.search(Query("huge", "iconic", 0, 1))] == ["3_ann_0_1_1"]
     assert "1_ann_0_1_1, 2_ann_0_1_1" in note
-    assert without_itself(built, Speech("1_ann_0_1_1", waves[0][:9000], clips[0].transcript)) == (built, "")
+    assert without_itself(built, voice_of(waves[0][:9000])) == (built, "")
 
 
 def test_ties_keep_the_order_of_the_index(index: Index) -> None:

@@ -20,6 +20,9 @@ LEG_JOINTS = {"left": (1, 4, 7, 10), "right": (2, 5, 8, 11)}
 ANKLE_HEIGHT_M = 0.090
 _REACH = 0.992
 _FREE_M, _FAR_M = 0.07, 0.15  # how far the body leans out over its feet: freely, at most
+_MIDDLE_SIGMA_S, _LOWER_SIGMA_S, _PEAK_FRAMES, _ROUNDS, _NEARLY_M = 0.10, 0.12, 4, 3, 1e-3
+ROOT_REACH_S = 3.0
+"""No frame of ``reachable_root`` depends on one further away than this, at 15 frames a second or more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,12 +47,12 @@ def reachable_root(root: Floats, pelvis_turn: Floats, feet: dict[str, Stand], fp
     """The root (F, 3) drawn in and lowered (smoothly) so that both ankles are within reach."""
     rest = np.asarray(rest_joints(), np.float64)
     out = root.copy()
-    middle = gaussian_smooth(0.5 * (feet["left"].ankle + feet["right"].ankle), 0.10 * fps)[:, [0, 2]]
+    middle = gaussian_smooth(0.5 * (feet["left"].ankle + feet["right"].ankle), _MIDDLE_SIGMA_S * fps)[:, [0, 2]]
     lean = root[:, [0, 2]] - middle
     far = np.linalg.norm(lean, axis=-1, keepdims=True)
     near = np.where(far > _FREE_M, _FREE_M + (_FAR_M - _FREE_M) * np.tanh((far - _FREE_M) / (_FAR_M - _FREE_M)), far)
     out[:, [0, 2]] = middle + lean * near / np.maximum(far, 1e-6)
-    for _ in range(3):
+    for _ in range(_ROUNDS):
         need = np.zeros((len(root), 1))
         for side, (hip, knee, ankle, _) in LEG_JOINTS.items():
             length = _REACH * (np.linalg.norm(rest[knee] - rest[hip]) + np.linalg.norm(rest[ankle] - rest[knee]))
@@ -57,10 +60,10 @@ def reachable_root(root: Floats, pelvis_turn: Floats, feet: dict[str, Stand], fp
             offset = place - feet[side].ankle
             flat = np.minimum(np.linalg.norm(offset[:, [0, 2]], axis=-1), 0.9 * length)
             need = np.maximum(need, np.maximum(offset[:, 1] - np.sqrt(length**2 - flat**2), 0)[:, None])
-        if need.max() < 1e-3:
-            break
-        peak = np.max(np.stack([np.roll(need, k, axis=0) for k in range(-4, 5)]), axis=0)
-        out[:, 1:2] -= gaussian_smooth(peak, 0.12 * fps)
+        need[need < _NEARLY_M] = 0.0
+        beside = np.pad(need[:, 0], _PEAK_FRAMES)
+        peak = np.lib.stride_tricks.sliding_window_view(beside, 2 * _PEAK_FRAMES + 1).max(axis=-1)
+        out[:, 1] -= gaussian_smooth(peak, _LOWER_SIGMA_S * fps)
     return out
 
 

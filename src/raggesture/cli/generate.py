@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -18,9 +18,10 @@ from raggesture.errors import RaggestureError, UsageError
 if TYPE_CHECKING:
     from raggesture.config import Settings
     from raggesture.pipeline import GenerateOptions, Generation, Pipeline
-    from raggesture.plan_file.data import GivenPlan, PlanFile
+    from raggesture.plan_file.data import GivenPlan
     from raggesture.planner import Planner
     from raggesture.retrieval.index import Index
+    from raggesture.trace import Setting
     from raggesture.types import Speech
 
 TRACE_SUFFIX = ".trace.json"
@@ -87,6 +88,7 @@ def generate(
     speaker: o.Speaker = None,
     device: o.Device = None,
     profile: o.Profile = None,
+    batch: o.Batch = None,
     plan: o.Plan = None,
     plan_only: o.PlanOnly = False,
     force: o.Force = False,
@@ -96,10 +98,11 @@ def generate(
     quiet: o.Quiet = False,
 ) -> None:
     """Make a body gesture to recordings: SPEECH.npz (SMPL-X, 30 fps), SPEECH.html (a page that plays it) and SPEECH.trace.json."""
-    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
+    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback, batch)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
-        run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only))
+        request = Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only)
+        run_with(settings, request, lambda exporters: worker_for(settings, exporters, request))
 
 
 def flags(
@@ -115,10 +118,11 @@ def flags(
     speaker: str | None,
     device: str | None,
     retriever_fallback: str | None = None,
+    batch: int | None = None,
 ) -> dict[str, tuple[Any, str]]:
     """Keys of ``[generate]`` -> (value, the flag it came by)."""
     values: dict[str, Any] = {"model": model, "index": index, "retriever": retriever, "guidance": guidance, "inject": inject}
-    values |= {"weight": weight, "steps": steps, "seed": seed, "speaker": speaker, "device": device, "retriever_fallback": retriever_fallback}
+    values |= {"weight": weight, "steps": steps, "seed": seed, "speaker": speaker, "device": device, "retriever_fallback": retriever_fallback, "batch": batch}
     return {"formats": (formats, "--format")} | {key: (value, f"--{key.replace('_', '-')}") for key, value in values.items()}
 
 
@@ -137,7 +141,23 @@ def _listed(text: str) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
-def run(settings: Settings, request: Request) -> None:
+def worker_for(settings: Settings, exporters: Sequence[Any], request: Request) -> Attempts:
+    """Who makes the recordings: one by one, or several side by side."""
+    if request.plan_only or len(request.speeches) < 2 or settings.generate.batch < 2 or settings.compat.guided_loop == "released":
+        return Worker(settings, exporters, request)
+    from raggesture.cli.together import TogetherWorker
+
+    return TogetherWorker(settings, exporters, request)
+
+
+class Attempts(Protocol):
+    """Makes recordings: each becomes a ``Done``, faults too."""
+
+    def attempt_all(self, jobs: Sequence[Job]) -> Iterable[Done]:
+        """One after the other or together, in the order of ``jobs``."""
+
+
+def run_with(settings: Settings, request: Request, worker_of: Callable[[Sequence[Any]], Attempts]) -> None:
     """Do it for each recording, go on after a bad one, and sum up; raises typer.Exit with the worst exit code."""
     exporters = settings.exporters()
     check_plan(request.plan, request.speeches)
@@ -145,14 +165,13 @@ def run(settings: Settings, request: Request) -> None:
     if request.dry_run:
         show_settings(settings, jobs, as_json=request.json)
         return
-    worker = Worker(settings, exporters, request)
     done = []
-    for job in jobs:
-        done.append(worker.attempt(job))
-        if done[-1].code:
-            error_line(done[-1].error)
+    for each in worker_of(exporters).attempt_all(jobs):
+        done.append(each)
+        if each.code:
+            error_line(each.error)
         elif not request.json:
-            for path in done[-1].outputs:
+            for path in each.outputs:
                 result(str(path))
     failed = [each for each in done if each.code]
     if request.json:
@@ -212,7 +231,11 @@ class Worker:
         self._pipeline: Pipeline | None = None
         self._planner: Planner | None = None
 
-    def attempt(self, job: Job) -> Done:
+    def attempt_all(self, jobs: Sequence[Job]) -> Iterator[Done]:
+        """Each in turn."""
+        return (self._attempt(job) for job in jobs)
+
+    def _attempt(self, job: Job) -> Done:
         """One recording; a fault becomes data, an interrupt goes through."""
         try:
             with progress_bar(quiet=self._request.quiet) as progress:
@@ -224,9 +247,7 @@ class Worker:
     def _work(self, job: Job, progress: Progress) -> Done:
         from raggesture.outputs import new_files
         from raggesture.plan_file.checks import refuse_another_speech
-        from raggesture.plan_file.writing import write_plan
         from raggesture.speech.load import load_speech
-        from raggesture.trace import write_trace
 
         with new_files(job.outputs, force=self._request.force) as partial:
             given = given_plan(self._request.plan, job.speech)
@@ -235,56 +256,74 @@ class Worker:
             if given is not None:
                 refuse_another_speech(given, speech)
             if self._request.plan_only:
-                planned = self.planned(speech, progress, given)
-                write_plan(planned, partial[0], speech.transcript)
-                return Done(job.speech, job.outputs, speech.duration_s, len(planned.gesture))
-            generation = self.generation(speech, job.speech, progress, given)
-            scene = Scene.of(generation)
-            for exporter, path in zip(self._exporters, partial, strict=False):
-                exporter.write(scene, path)
-            write_trace(generation.trace, partial[-1])
-        return Done(job.speech, job.outputs, speech.duration_s, len(generation.trace.placements))
+                return self._write_plan(job, speech, given, partial[0], progress)
+            return self._write(job, self.generation(speech, job.speech, progress, given), partial)
 
-    def _index(self) -> Path | Index | None:
-        """The packaged index (None), a folder, or an index that a plugin's backend has opened."""
-        from raggesture.plugins.locations import open_index, scheme_of
+    def _write(self, job: Job, generation: Generation, partial: Sequence[Path]) -> Done:
+        from raggesture.trace import write_trace
 
-        location = self._settings.generate.index
-        return open_index(location, self._settings.parts) if scheme_of(location) else _folder(location)
+        scene = Scene.of(generation)
+        for exporter, path in zip(self._exporters, partial, strict=False):
+            exporter.write(scene, path)
+        write_trace(generation.trace, partial[-1])
+        return Done(job.speech, job.outputs, generation.speech.duration_s, len(generation.trace.placements))
 
-    def planned(self, speech: Speech, progress: Progress, given: GivenPlan | None) -> PlanFile:
-        """The plan of one speech; no weights of the model are loaded for it."""
-        from raggesture.planner import Planner
+    def _write_plan(self, job: Job, speech: Speech, given: GivenPlan | None, path: Path, progress: Progress) -> Done:
+        """Plan one speech; no weights of the model are loaded for it."""
+        from raggesture.plan_file.writing import write_plan
 
         if self._planner is None:
             progress("opening the index", 0.0)
-            self._planner = Planner.load(_folder(self._settings.generate.model), self._index(), self._settings.encoders.folders())
+            self._planner = load_planner(self._settings)
         progress("planning", 0.5)
-        return self._planner.plan(speech, options_of(self._settings), self._retriever, given)
+        planned = self._planner.plan(speech, options_of(self._settings), self._retriever, given)
+        write_plan(planned, path, speech.transcript)
+        return Done(job.speech, job.outputs, speech.duration_s, len(planned.gesture))
+
+    def _origins(self) -> dict[str, Setting]:
+        """The settings, with the plan that is followed."""
+        from raggesture.trace import Setting
+
+        followed = {} if self._request.plan is None else {"plan": Setting(self._request.plan.name, "command line --plan")}
+        return {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()} | followed
 
     def generation(self, speech: Speech, file: Path, progress: Progress, given: GivenPlan | None = None) -> Generation:
         """The motion of one speech: the only place where the command line meets the pipeline."""
-        from raggesture.pipeline import Pipeline
-        from raggesture.trace import Setting
-
-        chosen = self._settings.generate
         if self._pipeline is None:
             progress("loading the model", 0.0)
-            folders = self._settings.encoders.folders()
-            self._pipeline = Pipeline.load(_folder(chosen.model), self._index(), chosen.device, folders)
-        settings = {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()}
-        if given is not None:
-            settings["plan"] = Setting(Path(given.where).name, "command line --plan")
+            self._pipeline = load_pipeline(self._settings)
         return self._pipeline.generate(
             speech,
             options_of(self._settings),
             retriever=self._retriever,
             schedule=self._schedule,
-            settings=settings,
+            settings=self._origins(),
             file=file,
             progress=progress,
             given=given,
         )
+
+
+def load_pipeline(settings: Settings) -> Pipeline:
+    """The model and the index of the settings: the packaged ones, folders, or an index that a plugin's backend opens."""
+    from raggesture.pipeline import Pipeline
+
+    return Pipeline.load(_folder(settings.generate.model), _index_of(settings), settings.generate.device, settings.encoders.folders())
+
+
+def load_planner(settings: Settings) -> Planner:
+    """The same without the weights of the model."""
+    from raggesture.planner import Planner
+
+    return Planner.load(_folder(settings.generate.model), _index_of(settings), settings.encoders.folders())
+
+
+def _index_of(settings: Settings) -> Path | Index | None:
+    """The packaged index (None), a folder, or an index that a plugin's backend has opened."""
+    from raggesture.plugins.locations import open_index, scheme_of
+
+    location = settings.generate.index
+    return open_index(location, settings.parts) if scheme_of(location) else _folder(location)
 
 
 def options_of(settings: Settings) -> GenerateOptions:

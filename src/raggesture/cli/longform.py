@@ -1,11 +1,41 @@
-"""``raggesture longform``: one motion of a long recording, window after window."""
+"""``raggesture longform``: one motion of a recording of any length, written as it is made."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from raggesture.cli import options as o
-from raggesture.cli.generate import Request, flags, run, settings_of
+from raggesture.cli.console import LOGGER, Progress, progress_bar
+from raggesture.cli.generate import Done, Job, Request, Worker, flags, load_pipeline, options_of, run_with, settings_of
+from raggesture.cli.scene import Scene
+from raggesture.errors import RaggestureError, UsageError
+
+if TYPE_CHECKING:
+    from raggesture.account import Account
+    from raggesture.config import Settings
+    from raggesture.longform import LongSpeech
+    from raggesture.longform_work import Work
+    from raggesture.pipeline import Pipeline
+
+WORK_SUFFIX = ".longform"
+LONGEST_PAGE_S = 600.0
+"""A page is made of a longer speech only if it was asked for by name."""
+
+Parallel = Annotated[
+    int,
+    typer.Option(
+        "--parallel", metavar="N", min=0, rich_help_panel="The motion", help="Make every second window first, N side by side, then those between. (default: 0)"
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume/--no-resume", rich_help_panel="Input and output", help="Go on with what an interrupted run of the same command has left.")
+]
 
 
 def longform(
@@ -27,6 +57,8 @@ def longform(
     speaker: o.Speaker = None,
     device: o.Device = None,
     profile: o.Profile = None,
+    parallel: Parallel = 0,
+    resume: Resume = True,
     plan: o.Plan = None,
     plan_only: o.PlanOnly = False,
     force: o.Force = False,
@@ -35,8 +67,179 @@ def longform(
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Make one motion of a long recording: windows of ten seconds, each overlapping the last by one, blended."""
+    """Make one motion of a recording of minutes or hours: windows of ten seconds, each continuing the last, written as they are made."""
     given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
-        run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only))
+        request = Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only)
+        in_memory = plan is not None or plan_only  # a plan is made for the whole speech, and its words are looked up in the whole transcript
+        if in_memory or settings.compat.guided_loop == "released":  # whose noise is drawn for all windows beforehand, as published
+            run_with(settings, request, lambda exporters: Worker(settings, exporters, request))
+            return
+        run_with(settings, request, lambda exporters: LongWorker(settings, exporters, request, How(parallel, resume)))
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """``parallel``: windows side by side, 0 for one after the other. ``resume``: go on with earlier work."""
+
+    parallel: int
+    resume: bool
+
+
+class LongWorker:
+    """Makes one recording after the other, each in a work folder of its own beside its outputs."""
+
+    def __init__(self, settings: Settings, exporters: Sequence[Any], request: Request, how: How) -> None:
+        self._settings, self._exporters, self._request, self._how = settings, exporters, request, how
+        self._retriever = settings.retriever()
+        self._schedule = settings.schedule()
+        self._pipeline: Pipeline | None = None
+
+    def attempt_all(self, jobs: Sequence[Job]) -> list[Done]:
+        """Each in turn; a fault becomes data, an interrupt goes through."""
+        return [self._attempt(job) for job in jobs]
+
+    def _attempt(self, job: Job) -> Done:
+        try:
+            with progress_bar(quiet=self._request.quiet, remaining=True) as progress:
+                return self._work(job, progress)
+        except RaggestureError as fault:
+            LOGGER.debug("%s", fault, exc_info=True)
+            return Done(job.speech, error=str(fault), code=fault.exit_code)
+
+    def _work(self, job: Job, progress: Progress) -> Done:
+        from raggesture.outputs import check_output
+
+        speech = long_speech(job.speech, self._request.transcript, self._settings.generate.speaker, progress)
+        kept = self._kept(job, speech.voice.facts.duration_s)
+        for _, path in kept:
+            check_output(path, force=self._request.force)
+        if self._pipeline is None:
+            progress("loading the model", 0.0)
+            self._pipeline = load_pipeline(self._settings)
+        folder = job.outputs[-1].with_name(f"{job.speech.stem}{WORK_SUFFIX}")
+        work = open_job(folder, self._job(job, speech), resume=self._how.resume)
+        if work.resumed:
+            LOGGER.info("%s: going on with the work of an earlier run", folder)
+        try:
+            account = self._made(speech, work, progress)
+            self._deliver(job, account, work, kept, progress)
+        except BaseException:
+            work.close()
+            raise
+        work.remove()
+        return Done(job.speech, tuple(path for _, path in kept), speech.voice.facts.duration_s, len(account.inserted))
+
+    def _kept(self, job: Job, duration_s: float) -> list[tuple[Any | None, Path]]:
+        """The exporters with their paths, and the trace (None)."""
+        asked = self._settings.origins["generate.formats"][1] != "default"
+        kept: list[tuple[Any | None, Path]] = []
+        for exporter, path in zip([*self._exporters, None], job.outputs, strict=True):
+            if exporter is not None and exporter.name == "html" and duration_s > LONGEST_PAGE_S and not asked:
+                LOGGER.info("%s: no page of %d minutes is made unasked, it holds all in memory - add --format npz,html", job.speech, duration_s / 60)
+            else:
+                kept.append((exporter, path))
+        return kept
+
+    def _made(self, speech: LongSpeech, work: Work, progress: Progress) -> Account:
+        from raggesture.longform import LongForm
+
+        assert self._pipeline is not None
+        options = options_of(self._settings)
+        form = LongForm(self._pipeline, options, self._retriever, self._schedule, parallel=self._how.parallel, progress=progress)
+        try:
+            return form.run(speech, work)
+        except OSError as fault:
+            raise cut_off(work, fault) from fault
+
+    def _deliver(self, job: Job, account: Account, work: Work, kept: Sequence[tuple[Any | None, Path]], progress: Progress) -> None:
+        """Put the pieces together."""
+        from raggesture.longform_files import frames_of, whole_of, write_whole
+        from raggesture.outputs import new_files
+        from raggesture.speech.audio import load_audio
+        from raggesture.trace import Setting, write_trace
+        from raggesture.types import Speech
+
+        assert self._pipeline is not None
+        progress("writing", 1.0)
+        settings = {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()}
+        trace = account.trace(self._pipeline.identities, self._settings.generate.seed, settings, job.speech)
+        pieces = work.motions()
+        scene: Scene | None = None
+        try:
+            with new_files([path for _, path in kept], force=self._request.force) as partial:
+                for (exporter, _), path in zip(kept, partial, strict=True):
+                    if exporter is None:
+                        write_trace(trace, path)
+                    elif exporter.name == "npz":
+                        write_whole(pieces, frames_of(pieces), path)
+                    else:
+                        if scene is None:
+                            speech = Speech(account.name, load_audio(job.speech), account.transcript, account.speaker)
+                            scene = Scene(account.name, whole_of(pieces), speech, trace.to_json())
+                        exporter.write(scene, path)
+        except OSError as fault:
+            raise cut_off(work, fault) from fault
+
+    def _job(self, job: Job, speech: LongSpeech) -> dict[str, Any]:
+        """All that the motion depends on."""
+        import torch
+
+        from raggesture.speech.transcript import find_sidecar
+        from raggesture.trace import found_versions
+
+        assert self._pipeline is not None
+        beside = self._request.transcript or find_sidecar(job.speech)
+        model, index = self._pipeline.identities
+        return {
+            "speech_sha256": speech.voice.facts.sha256,
+            "transcript_sha256": "" if beside is None else hashlib.sha256(beside.read_bytes()).hexdigest(),
+            "parallel": self._how.parallel,
+            "model_sha256": model.sha256,
+            "index_sha256": index.sha256 if index else "",
+            "threads": torch.get_num_threads(),
+            "versions": found_versions(),
+            "settings": {key: value for key, (value, _) in self._settings.origins.items() if not key.startswith(("generate.formats", "export."))},
+        }
+
+
+def open_job(folder: Path, job: dict[str, Any], *, resume: bool) -> Work:
+    """The work folder of a job."""
+    from raggesture.longform_work import open_work
+
+    return open_work(folder, job, resume=resume)
+
+
+def cut_off(work: Work, fault: OSError) -> UsageError:
+    """What to say when a file cannot be written in the middle of the work."""
+    from raggesture.clock import MOTION_FPS
+    from raggesture.longform_files import frames_of
+
+    made_s = frames_of(work.motions()) / MOTION_FPS
+    return UsageError(
+        f"{work.folder}: cannot be written to ({fault.strerror or fault}) after {made_s:.0f} s of motion, which are kept there as motion-*.npz; "
+        "expected room to write - make some and run the same command again, it goes on from there"
+    )
+
+
+def long_speech(path: Path, transcript: Path | None, speaker: str, progress: Progress) -> LongSpeech:
+    """The recording, measured, and where its words come from: a transcript if there is one, else Whisper.
+
+    Raises:
+        InputError: the audio cannot be used, or the transcript cannot be read or does not fit the audio.
+    """
+    from raggesture.longform import LongSpeech
+    from raggesture.speech.sections import Heard, Timed, Words, Written
+    from raggesture.speech.transcript import find_sidecar, read_transcript
+    from raggesture.speech.voice_file import VoiceFile
+    from raggesture.types import Transcript
+
+    progress(f"{path.name}: measuring", 0.0)
+    voice = VoiceFile(path)
+    beside = transcript or find_sidecar(path)
+    words: Words = Heard()
+    if beside is not None:
+        given = read_transcript(beside, voice.facts.duration_s)
+        words = Timed(given) if isinstance(given, Transcript) else Written(str(beside), given)
+    return LongSpeech(path.stem, voice, words, speaker)

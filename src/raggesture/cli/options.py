@@ -75,6 +75,9 @@ Inject = Annotated[
 ]
 Weight = Annotated[float | None, typer.Option("--weight", metavar="0..1", help="How strongly exemplars shape the motion. (default: 1)", rich_help_panel=_HOW)]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Sampling steps. (default: 50)", rich_help_panel=_HOW)]
+Batch = Annotated[
+    int | None, typer.Option("--batch", metavar="N", help="Recordings that are made side by side, where several are given. (default: 8)", rich_help_panel=_HOW)
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="The same seed gives the same motion. (default: 0)", rich_help_panel=_HOW)]
 Speaker = Annotated[str | None, typer.Option("--speaker", metavar="NAME", help="A speaker of the model: see 'model info'.", rich_help_panel=_HOW)]
 Profile = Annotated[

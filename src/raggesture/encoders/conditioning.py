@@ -153,6 +153,45 @@ class SpeechConditions:
         return np.asarray(track[np.arange(self.frames).clip(0, len(track) - 1)], np.float32)
 
 
+@dataclass(frozen=True)
+class StitchedConditions:
+    """The conditions of a long speech of which some neighbouring pieces are at hand.
+
+    ``pieces``: first model frame of each in the speech, in order and without a gap between them.
+    """
+
+    encoder: ConditionEncoder
+    pieces: tuple[tuple[int, SpeechConditions], ...]
+
+    def window(self, start_frame: int, frames: int = WINDOW_FRAMES) -> WindowConditions:
+        """Conditions of ``frames`` model frames; what lies outside the pieces is silence."""
+        first, whole = self.pieces[0][0], self._whole
+        encoder = self.encoder
+        text = whole.text(start_frame - first, frames) if encoder.reads_windows else self._tracks(start_frame, frames, SpeechConditions.text)
+        audio = whole.audio(start_frame - first, frames) if encoder.audio.per_window else self._tracks(start_frame, frames, SpeechConditions.audio)
+        return WindowConditions(text, audio)
+
+    def _tracks(self, start_frame: int, frames: int, of: Callable[[SpeechConditions, int, int], NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Each piece's track where the piece is."""
+        tracks = [of(piece, start_frame - first, frames) for first, piece in self.pieces]
+        return np.asarray(np.sum(tracks, axis=0), np.float32)
+
+    @cached_property
+    def _whole(self) -> SpeechConditions:
+        """The pieces as one speech, for encoders that look at windows and not beyond."""
+        origin = self.pieces[0][0]
+        words = [
+            replace(word, start=word.start + seconds_of_frame(first - origin), end=word.end + seconds_of_frame(first - origin))
+            for first, piece in self.pieces
+            for word in piece.transcript.words
+        ]
+        last, final = self.pieces[-1]
+        return self.encoder.speech(Transcript(tuple(words)), last - origin + final.frames, self._voice)
+
+    def _voice(self) -> Wave:
+        return np.concatenate([np.zeros(0, np.float32) if (wave := piece.voice()) is None else wave for _, piece in self.pieces])
+
+
 @dataclass(frozen=True, slots=True)
 class ConditionEncoder:
     """A text and an audio encoder with the rules of their use."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, chunk_of_frame, chunks_of_frames, frame_of_seconds, frames_of_seconds, seconds_of_frame
 from raggesture.errors import InputError
 from raggesture.plan_file.data import GivenPlan, PlanGesture, seconds
-from raggesture.retrieval.place import window_of_chunk
+from raggesture.retrieval.place import owner_of
 from raggesture.types import Query
 
 Slot = tuple[int, int]
@@ -17,11 +17,14 @@ MAX_CHUNKS = 3
 _ELSE = "correct it, or leave slot out to have it placed anew"
 
 
-def fixed_slots(given: GivenPlan, queries: Sequence[Query], duration_s: float, starts: Sequence[int], least: int) -> dict[int, Slot]:
-    """The slots that gestures of a plan name, by their numbers.
+def fixed_slots(
+    given: GivenPlan, queries: Sequence[Query], duration_s: float, starts: Sequence[int], least: int, *, leapfrog: bool = False
+) -> dict[Query, Slot]:
+    """The slots that gestures of a plan name, by their queries.
 
     Args:
         queries: those of the gestures, in the plan's order. starts: first model frame of every window. least: fewest chunks of a slot.
+        leapfrog: in which order windows are made (``retrieval.place.owner_of``).
 
     Raises:
         InputError: a slot that is not whole seconds, too short or long, outside the speech, across a border of windows, without its stroke, or
@@ -31,11 +34,11 @@ def fixed_slots(given: GivenPlan, queries: Sequence[Query], duration_s: float, s
     for number, (gesture, query) in enumerate(zip(given.file.gesture, queries, strict=True)):
         if gesture.slot is not None:
             slot = _chunks(gesture, given.at(number), duration_s, least)
-            _check_window(slot, given.at(number), starts)
+            _check_window(slot, given.at(number), [owner_of(chunk, starts, leapfrog=leapfrog) for chunk in range(*slot)])
             _check_stroke(slot, given.at(number), query)
             slots[number] = slot
     _check_disjoint(given, slots)
-    return slots
+    return {queries[number]: slot for number, slot in slots.items()}
 
 
 def _shown(slot: Slot) -> str:
@@ -59,8 +62,7 @@ def _chunks(gesture: PlanGesture, at: str, duration_s: float, least: int) -> Slo
     return slot
 
 
-def _check_window(slot: Slot, at: str, starts: Sequence[int]) -> None:
-    owners = [window_of_chunk(chunk, starts) for chunk in range(*slot)]
+def _check_window(slot: Slot, at: str, owners: Sequence[int | None]) -> None:
     if owners[-1] is None:
         raise InputError(f"{at}: {_shown(slot)}: goes on after the last window of the model; expected an earlier end - {_ELSE}")
     border = next((chunk for chunk, (a, b) in zip(range(slot[0] + 1, slot[1]), pairwise(owners), strict=True) if a != b), None)

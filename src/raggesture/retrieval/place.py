@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import TypeAlias
 
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, chunk_of_frame, frame_of_seconds, frames_of_seconds
 from raggesture.types import Drop, Hit, Placement, Query
@@ -37,6 +39,10 @@ class _Slot:
     cost: float
 
 
+_Choices: TypeAlias = "tuple[_Slot | None, _Choices] | None"
+"""What was chosen for a request, and what for those before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     """A hit with its place in the caller's list, the frame of its word's stroke and its possible slots."""
@@ -56,13 +62,14 @@ class _Request:
         return _DROPPED + 50.0 * self.hit.query.weight + 10.0 * score / (1.0 + score)
 
 
-def _owner(chunk: int, starts: Sequence[int]) -> int | None:
-    """The window in which a chunk of the speech is free: the first that sees it (later ones hold it from there)."""
-    for window, start in enumerate(starts):
-        first = chunk_of_frame(start)
-        if first <= chunk < first + WINDOW_CHUNKS:
-            return window
-    return None
+def owner_of(chunk: int, starts: Sequence[int], *, leapfrog: bool = False) -> int | None:
+    """The window in which a chunk of the speech is free: the first made that sees it (later ones hold it from there); None beyond them all.
+
+    Args:
+        starts: first model frame of every window. leapfrog: every second window is made first, instead of one after the other.
+    """
+    seen = [window for window, start in enumerate(starts) if 0 <= chunk - chunk_of_frame(start) < WINDOW_CHUNKS]
+    return min(seen, key=lambda window: (window % 2 if leapfrog else 0, window), default=None)
 
 
 def _shift(first_frame: int, last_frame: int, frames: int) -> int | None:
@@ -72,14 +79,14 @@ def _shift(first_frame: int, last_frame: int, frames: int) -> int | None:
     return max(0, -first_frame) - max(0, last_frame - frames)
 
 
-def _slots(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks: int) -> tuple[_Slot, ...]:
+def _slots(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks: int, leapfrog: bool) -> tuple[_Slot, ...]:
     own = chunk_of_frame(frame)
-    window = _owner(own, starts)
+    window = owner_of(own, starts, leapfrog=leapfrog)
     source = frame_of_seconds(hit.exemplar.stroke)
     found = []
     for length in range(1, chunks + 1):
         for first in range(own - length + 1, own + 1):
-            if window is None or any(_owner(chunk, starts) != window for chunk in (first, first + length - 1)):
+            if window is None or any(owner_of(chunk, starts, leapfrog=leapfrog) != window for chunk in (first, first + length - 1)):
                 continue
             begin = source + first * CHUNK_FRAMES - frame  # frame of the clip that falls on the slot's first frame
             shift = _shift(begin, begin + length * CHUNK_FRAMES, clip_frames)
@@ -91,10 +98,9 @@ def _slots(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks
     return tuple(sorted(found, key=lambda slot: (slot.cost, slot.first)))
 
 
-def _fixed_slot(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks: tuple[int, int]) -> tuple[_Slot, ...]:
+def _fixed_slot(hit: Hit, frame: int, window: int | None, clip_frames: int, chunks: tuple[int, int]) -> tuple[_Slot, ...]:
     """The one slot that was asked for; nothing where the exemplar's clip does not reach round it."""
     first, stop = chunks
-    window = _owner(first, starts)
     begin = frame_of_seconds(hit.exemplar.stroke) + first * CHUNK_FRAMES - frame
     shift = _shift(begin, begin + (stop - first) * CHUNK_FRAMES, clip_frames)
     if window is None or shift is None or abs(shift) > MAX_SHIFT_FRAMES:
@@ -104,18 +110,32 @@ def _fixed_slot(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, c
 
 def _share(requests: Sequence[_Request]) -> list[_Slot | None]:
     """A slot or None for each request (in time order), disjoint and in order, at the least total cost."""
-    # best[end] = (cost, choices) of the cheapest way in which the last slot ends at or before chunk `end`
-    best: dict[int, tuple[float, tuple[_Slot | None, ...]]] = {0: (0.0, ())}
-    for request in requests:
-        following: dict[int, tuple[float, tuple[_Slot | None, ...]]] = {}
-        for end, (cost, choices) in sorted(best.items()):
+    firsts = [min((slot.first for slot in request.slots), default=0) for request in requests]
+    reach = list(accumulate(reversed(firsts), min))[::-1]  # no slot of this request or a later one begins before
+    # best[end] = (cost, choices) of the cheapest way in which the last slot ends at or before chunk `end`; choices: the last one, and those before it
+    best: dict[int, tuple[float, _Choices]] = {0: (0.0, None)}
+    for request, earliest in zip(requests, reach, strict=True):
+        following: dict[int, tuple[float, _Choices]] = {}
+        for end, (cost, choices) in sorted(_told_apart(best, earliest).items()):
             options: list[tuple[int, float, _Slot | None]] = [(end, request.drop_cost, None)]
             options += [(slot.stop, slot.cost, slot) for slot in request.slots if slot.first >= end]
             for stop, more, slot in options:
                 if stop not in following or cost + more < following[stop][0] - 1e-9:
-                    following[stop] = (cost + more, (*choices, slot))
+                    following[stop] = (cost + more, (slot, choices))
         best = following
-    return list(min(best.values(), key=lambda way: way[0])[1])
+    chosen: list[_Slot | None] = []
+    last = min(best.values(), key=lambda way: way[0])[1]
+    while last is not None:
+        chosen.append(last[0])
+        last = last[1]
+    return chosen[::-1]
+
+
+def _told_apart(best: Mapping[int, tuple[float, _Choices]], earliest: int) -> dict[int, tuple[float, _Choices]]:
+    """Of all ways that end before anything that is still to come, the cheapest stands for all: so the number of ways does not grow with the speech."""
+    past = [end for end in best if end <= earliest]
+    cheapest = min(past, key=lambda end: best[end][0], default=None)
+    return {end: way for end, way in best.items() if end > earliest or end == cheapest}
 
 
 def _placement(request: _Request, slot: _Slot, starts: Sequence[int]) -> Placement:
@@ -133,15 +153,16 @@ def place(
     starts: Sequence[int],
     clip_frames: Mapping[str, int],
     chunks: int = 2,
-    fixed: Mapping[int, tuple[int, int]] | None = None,
+    leapfrog: bool = False,
+    fixed: Mapping[Query, tuple[int, int]] | None = None,
 ) -> tuple[tuple[Placement, ...], tuple[Drop, ...]]:
     """Place the hit of each query.
 
     Args:
         queries: in any order. hits: one per query, None where nothing was found. duration_s: of the speech.
-        starts: first model frame of each window, multiples of a chunk; a chunk that two windows see belongs to the first.
+        starts: first model frame of each window, multiples of a chunk; a chunk that two windows see belongs to the first that is made (``owner_of``).
         clip_frames: model frames of every clip of the index. chunks: wanted length of a slot, 1 to 3.
-        fixed: number of a query -> the chunks of the speech, first and stop, that are its own: disjoint, each of one window and with its stroke.
+        fixed: chunks of the speech, first and stop, that are a query's own: disjoint, each of one window and with its stroke.
 
     Returns:
         Placements in time order and drops in the order of the queries; together as many as queries. ``shift_frames`` is the
@@ -158,9 +179,13 @@ def place(
             reasons[number] = f"the retriever found no exemplar of {asked}"
         elif frame >= frames:
             reasons[number] = f"its stroke at {query.stroke_s:.2f} s lies beyond the speech's {duration_s:.2f} s"
-        elif number in kept and (slots := _fixed_slot(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), kept[number])):
-            requests.append(_Request(number, hit, frame, slots, fixed=True))
-        elif number not in kept and (slots := _slots(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), chunks)):
+        elif query in kept:
+            window = owner_of(kept[query][0], starts, leapfrog=leapfrog)
+            if own := _fixed_slot(hit, frame, window, clip_frames.get(hit.exemplar.clip, 0), kept[query]):
+                requests.append(_Request(number, hit, frame, own, fixed=True))
+            else:
+                reasons[number] = f"its exemplar in {hit.exemplar.clip!r} lies too close to the border of its clip for its slot"
+        elif slots := _slots(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), chunks, leapfrog):
             requests.append(_Request(number, hit, frame, slots))
         else:
             reasons[number] = f"its exemplar in {hit.exemplar.clip!r} lies too close to the border of its clip"
@@ -173,7 +198,3 @@ def place(
         else:
             placements.append(_placement(request, slot, starts))
     return tuple(placements), tuple(Drop(queries[number], reasons[number]) for number in sorted(reasons))
-
-
-window_of_chunk = _owner
-"""For who fixes slots."""

@@ -44,14 +44,15 @@ def query_of_relation(speech: Speech, cues: Cues, relation: Relation, weight: fl
     )
 
 
-def without_itself(index: Index, speech: Speech) -> tuple[Index, str]:
+def without_itself(index: Index, voice: str) -> tuple[Index, str]:
     """The index without the clips that are this very recording, told by its samples and not by a name; and a note for the trace ("" where there is none).
+
+    Args:
+        voice: the recording's fingerprint, ``retrieval.product.voice_of``.
 
     Differs from the released code: there the window of the same name is taken out of the ten best, so that a clip of another name is found by itself.
     """
-    from raggesture.retrieval.product import voice_of
-
-    own = index.clips_of_voice(voice_of(speech.wave))
+    own = index.clips_of_voice(voice)
     if not own:
         return index, ""
     return index.excluding(own), f"the speech is the recording of {', '.join(own)}, whose gestures are left out: a clip never retrieves itself"

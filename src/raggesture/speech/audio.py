@@ -36,7 +36,7 @@ def load_audio(path: Path) -> Samples:
     Raises:
         InputError: no such file, a folder, empty, not audio, no samples, NaN samples, or shorter than half a second.
     """
-    _check_file(path)
+    check_file(path)
     channels, rate_hz = _read(path)
     if channels.shape[0] == 0:
         raise InputError(f"{path}: holds no samples; expected at least {SHORTEST_S} s of speech - record it again")
@@ -69,7 +69,8 @@ def is_silent(wave: Samples) -> bool:
     return bool(np.abs(wave - wave.mean()).max(initial=0.0) < _SILENT_PEAK)
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise InputError unless ``path`` is a file with something in it that may be read."""
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a folder; expected an audio file - give the file itself")
@@ -108,17 +109,29 @@ def _ffmpeg(path: Path) -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
+def ffmpeg_command(path: Path) -> list[str]:
+    """The command that decodes ``path`` to mono float32 at 16 kHz on its stdout (no shell, no network).
+
+    Raises:
+        InputError: there is no ffmpeg.
+    """
+    command = [_ffmpeg(path), "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path.absolute()}"]
+    return [*command, "-map", "0:a:0", "-ac", "1", "-ar", str(SAMPLE_RATE_HZ), "-f", "f32le", "-"]
+
+
+def no_audio(path: Path) -> InputError:
+    """The error of a file in which nobody finds sound."""
+    return InputError(f"{path}: neither libsndfile nor ffmpeg finds audio in it; expected a sound file such as WAV, FLAC, MP3 or M4A - convert it")
+
+
 def _read_by_ffmpeg(path: Path) -> Samples:
-    """Decode by a pipe from ffmpeg (no shell, no network): (N, 1) at 16 kHz."""
-    refused = InputError(f"{path}: neither libsndfile nor ffmpeg finds audio in it; expected a sound file such as WAV, FLAC, MP3 or M4A - convert it")
+    """Decode by a pipe from ffmpeg: (N, 1) at 16 kHz."""
     try:
-        command = [_ffmpeg(path), "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path.absolute()}"]
-        command += ["-map", "0:a:0", "-ac", "1", "-ar", str(SAMPLE_RATE_HZ), "-f", "f32le", "-"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_FFMPEG_LIMIT_S)
+        done = subprocess.run(ffmpeg_command(path), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_FFMPEG_LIMIT_S)
     except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
-        raise refused from error
+        raise no_audio(path) from error
     if done.returncode != 0:
-        raise refused
+        raise no_audio(path)
     whole = len(done.stdout) // 4 * 4
     return np.frombuffer(done.stdout[:whole], dtype="<f4").astype(np.float32)[:, None]
 

@@ -62,7 +62,7 @@ def fit_text(wave: NDArray[np.float32], text: str) -> Transcript:
     if aligned is not None:
         return aligned.transcript
     _log.info("the text could not be aligned as a whole; rough times come from Whisper")
-    return refine(wave, _rough(written, heard.words, pairs, seconds_of_samples(wave.shape[0], SAMPLE_RATE_HZ)))
+    return refine(wave, rough_transcript(written, heard.words, pairs, seconds_of_samples(wave.shape[0], SAMPLE_RATE_HZ)))
 
 
 def shared_words(written: Sequence[str], heard: Sequence[str]) -> list[tuple[int, int]]:
@@ -72,7 +72,7 @@ def shared_words(written: Sequence[str], heard: Sequence[str]) -> list[tuple[int
     return [(block.a + i, block.b + i) for block in blocks for i in range(block.size) if said[block.a + i]]
 
 
-def _rough(written: Sequence[tuple[str, str]], heard: Sequence[Word], pairs: Sequence[tuple[int, int]], duration_s: float) -> Transcript:
+def rough_transcript(written: Sequence[tuple[str, str]], heard: Sequence[Word], pairs: Sequence[tuple[int, int]], duration_s: float) -> Transcript:
     """Times of the heard words for those that both have, the words between spread over the gap."""
     known = {i: heard[j] for i, j in pairs}
     words: list[Word] = []

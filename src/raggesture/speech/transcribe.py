@@ -39,24 +39,36 @@ def transcribe(wave: NDArray[np.float32]) -> Transcript:
     Raises:
         ModelError: faster-whisper or its weights are not installed.
     """
-    if is_silent(wave):
-        return Transcript((), source=WHISPER_SOURCE)
-    folder = wheel_file(WHISPER_PACKAGE, "model", distribution=WHISPER_DISTRIBUTION)
-    try:
-        from faster_whisper import WhisperModel
-        from faster_whisper.vad import VadOptions, get_speech_timestamps
-    except ImportError as error:
-        raise ModelError(f"faster-whisper: {error}; expected the transcriber - pip install -c constraints.txt 'raggesture[offline]'") from error
-    voice = get_speech_timestamps(np.asarray(wave), VadOptions(min_silence_duration_ms=500, speech_pad_ms=200))
-    spans = [(span["start"] / SAMPLE_RATE_HZ, span["end"] / SAMPLE_RATE_HZ) for span in voice]
-    if not spans:
-        return Transcript((), source=WHISPER_SOURCE)
-    try:
-        model = WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ModelError(f"{folder}: {str(error).splitlines()[0]}; expected Whisper for ctranslate2 - install {WHISPER_DISTRIBUTION} again") from error
-    segments, _ = model.transcribe(np.asarray(wave), language="en", word_timestamps=True, condition_on_previous_text=False, beam_size=5)
-    return Transcript(_words(segments, spans, seconds_of_samples(wave.shape[0], SAMPLE_RATE_HZ)), source=WHISPER_SOURCE)
+    return Transcriber()(wave)
+
+
+class Transcriber:
+    """Whisper, loaded when somebody speaks for the first time and kept: for speech that comes piece by piece."""
+
+    def __init__(self) -> None:
+        self._model: Any = None
+
+    def __call__(self, wave: NDArray[np.float32]) -> Transcript:
+        """Write down what is said (``transcribe``)."""
+        if is_silent(wave):
+            return Transcript((), source=WHISPER_SOURCE)
+        folder = wheel_file(WHISPER_PACKAGE, "model", distribution=WHISPER_DISTRIBUTION)
+        try:
+            from faster_whisper import WhisperModel
+            from faster_whisper.vad import VadOptions, get_speech_timestamps
+        except ImportError as error:
+            raise ModelError(f"faster-whisper: {error}; expected the transcriber - pip install -c constraints.txt 'raggesture[offline]'") from error
+        voice = get_speech_timestamps(np.asarray(wave), VadOptions(min_silence_duration_ms=500, speech_pad_ms=200))
+        spans = [(span["start"] / SAMPLE_RATE_HZ, span["end"] / SAMPLE_RATE_HZ) for span in voice]
+        if not spans:
+            return Transcript((), source=WHISPER_SOURCE)
+        if self._model is None:
+            try:
+                self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
+            except (RuntimeError, ValueError, OSError) as error:
+                raise ModelError(f"{folder}: {str(error).splitlines()[0]}; expected Whisper for ctranslate2 - install {WHISPER_DISTRIBUTION} again") from error
+        segments, _ = self._model.transcribe(np.asarray(wave), language="en", word_timestamps=True, condition_on_previous_text=False, beam_size=5)
+        return Transcript(_words(segments, spans, seconds_of_samples(wave.shape[0], SAMPLE_RATE_HZ)), source=WHISPER_SOURCE)
 
 
 def _words(segments: Iterable[Any], voice: Sequence[Span], duration_s: float) -> tuple[Word, ...]:
