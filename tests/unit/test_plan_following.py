@@ -142,7 +142,7 @@ def test_gestures_without_slots_go_round_those_with(index: Index) -> None:
     free, fixed = gesture("huge", start=1.2), gesture("mountain", exemplar=SMALL, slot=(0.0, 3.0))
     plan = followed(index, free, fixed, gesture("over", "deictic"))
     assert [(p.hit.query.word, slot_of(p)) for p in plan.placements] == [("mountain", (0, 3)), ("over", (3, 5))]
-    assert [(d.query.word, d.reason) for d in plan.drops] == [("huge", "no second left: other words take the chunks around it")]
+    assert [d.query.word for d in plan.drops] == ["huge"] and plan.drops[0].reason.startswith("no second left: other words take the chunks around it")
     assert [(p.hit.query.word, slot_of(p)) for p in followed(index, free).placements] == [("huge", (0, 2))]
 
 

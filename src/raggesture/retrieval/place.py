@@ -133,8 +133,10 @@ def _share(requests: Sequence[_Request]) -> list[_Slot | None]:
 
 def _told_apart(best: Mapping[int, tuple[float, _Choices]], earliest: int) -> dict[int, tuple[float, _Choices]]:
     """Of all ways that end before anything that is still to come, the cheapest stands for all: so the number of ways does not grow with the speech."""
-    past = [end for end in best if end <= earliest]
-    cheapest = min(past, key=lambda end: best[end][0], default=None)
+    cheapest: int | None = None
+    for end in sorted(end for end in best if end <= earliest):
+        if cheapest is None or best[end][0] < best[cheapest][0] - 1e-9:
+            cheapest = end
     return {end: way for end, way in best.items() if end > earliest or end == cheapest}
 
 
