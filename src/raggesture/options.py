@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -57,14 +58,19 @@ class GenerateOptions:
     numerics: Numerics = FLOAT32
 
 
+def check_speaker(name: str, speakers: Sequence[str]) -> None:
+    """Raise ConfigError for a speaker that is none of a model's; "" is its first."""
+    if name and name not in speakers:
+        raise ConfigError(f"speaker {name!r}: the model has no such speaker; {did_you_mean(name, speakers)}")
+
+
 def check_options(options: GenerateOptions, model: Model) -> None:
     """Hold options against each other and against the model.
 
     Raises:
         ConfigError: a speaker the model does not know, an unknown way, a number out of range.
     """
-    if options.speaker and options.speaker not in model.manifest.speakers:
-        raise ConfigError(f"speaker {options.speaker!r}: the model has no such speaker; {did_you_mean(options.speaker, model.manifest.speakers)}")
+    check_speaker(options.speaker, model.manifest.speakers)
     if options.inject not in get_args(Inject):
         raise ConfigError(f"inject {options.inject!r}: unknown; {did_you_mean(options.inject, get_args(Inject))}")
     if options.guided_loop == "released" and options.inject not in WAYS:

@@ -18,13 +18,15 @@ from raggesture.clock import MODEL_FPS, MOTION_FPS, frames_of_seconds
 from raggesture.encoders.base import AudioEncoder, TextEncoder
 from raggesture.encoders.conditioning import ConditionEncoder, WindowConditions
 from raggesture.encoders.registry import audio_encoder, text_encoder
-from raggesture.errors import ConfigError, ModelError
+from raggesture.errors import ConfigError
 from raggesture.models.checkpoint import MANIFEST, Model, load_model
 from raggesture.models.conditions import Conditions
 from raggesture.models.numerics import Numerics
 from raggesture.motion import Motion, concatenated
 from raggesture.options import GenerateOptions, check_options
-from raggesture.planning import Plan, make_plan
+from raggesture.plan_file.data import GivenPlan, PlanFile
+from raggesture.planner import Planner, index_for, plan_speech
+from raggesture.planning import Plan
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
 from raggesture.resources import PACK_NAME, packaged_dir, sha256_of
 from raggesture.retrieval.index import Index
@@ -139,25 +141,27 @@ class Pipeline:
         text_name, audio_name = loaded.manifest.text_encoder, loaded.manifest.audio_encoder
         encoders = (text_encoder(text_name, folders.get(text_name), chosen), audio_encoder(audio_name, folders.get(audio_name), chosen))
         ConditionEncoder(*encoders).check_widths(loaded.manifest.denoiser.text_dim, loaded.manifest.denoiser.audio_dim, str(place_of_model))
-        opened = index if isinstance(index, Index) else Index.open(index or packaged_dir(PACK_NAME, "index"))
-        for what, ours, theirs in (
-            ("text encoder", text_name, opened.manifest.text_encoder),
-            ("audio encoder", audio_name, opened.manifest.audio_encoder),
-            ("width of text", loaded.manifest.denoiser.text_dim, opened.manifest.text_dim),
-            ("width of audio", loaded.manifest.denoiser.audio_dim, opened.manifest.audio_dim),
-        ):
-            if ours != theirs:
-                raise ModelError(f"{opened.path}: its {what} is {theirs!r}; expected {ours!r} as the model's - build the index with the model's encoders")
-        opened.use_encoder(encoders[0])
+        opened = index_for(loaded.manifest, index, encoders[0])
         identities = (Identity(loaded.manifest.name, sha256_of(place_of_model / MANIFEST)), Identity(*opened.identity))
         return cls(loaded, opened, identities, encoders)
 
     def understand(
-        self, speech: Speech, options: GenerateOptions, *, retriever: Retriever, file: Path | None = None, progress: Progress | None = None
+        self,
+        speech: Speech,
+        options: GenerateOptions,
+        *,
+        retriever: Retriever,
+        file: Path | None = None,
+        progress: Progress | None = None,
+        given: GivenPlan | None = None,
     ) -> Understood:
         """Everything about a speech that needs no sampling: its cues, its conditions, and which word gets which gesture where.
 
+        Args:
+            given: a plan to follow (``raggesture.plan_file``); None: the retriever says which words want which gesture.
+
         Raises:
+            InputError: the plan that was given does not fit the speech or the index; the message has the address.
             ConfigError: an unknown speaker, a number out of range.
             ServiceError: the retriever's service does not answer, and ``retriever_fallback`` is ``fail``.
         """
@@ -168,10 +172,14 @@ class Pipeline:
         starts = window_starts(speech.duration_s)
         conditions = self._encode(speech, options, starts)
         watch.lap("encode", 0.2)
-        plan = make_plan(speech, cues, options, retriever, self.index, starts)
+        plan = plan_speech(speech, cues, options, retriever, self.index, starts, given, self.identities)
         watch.lap("retrieve", 0.3)
         windows = [WindowInput(k, told, tuple(p for p in plan.placements if p.window == k)) for k, told in enumerate(conditions)]
         return Understood(speech, file, cues, plan, tuple(windows), watch)
+
+    def plan(self, speech: Speech, options: GenerateOptions, *, retriever: Retriever, given: GivenPlan | None = None) -> PlanFile:
+        """Which gestures ``generate`` would make, as a file to edit; see ``raggesture.planner``, which does the same without the model's weights."""
+        return Planner(self.index, self.identities, self.model.manifest.speakers).plan(speech, options, retriever, given)
 
     def generate(
         self,
@@ -183,6 +191,7 @@ class Pipeline:
         settings: Mapping[str, Setting] | None = None,
         file: Path | None = None,
         progress: Progress | None = None,
+        given: GivenPlan | None = None,
     ) -> Generation:
         """Make a motion of the speech's length, to the frame.
 
@@ -190,13 +199,17 @@ class Pipeline:
         another); the global random state is neither read nor changed. Random numbers belong to a window, so that whatever is injected the rest of
         the motion starts from the same noise.
 
+        Args:
+            given: a plan to follow.
+
         Raises:
+            InputError: the plan that was given does not fit.
             ConfigError: an unknown speaker, a number of steps or of chunks that cannot be, a schedule that breaks its contract.
             ServiceError: the retriever's service does not answer, and ``retriever_fallback`` is ``fail``.
         """
         self.synthesizer(options.steps, options.numerics)
         rates = checked_rates(schedule, options.steps)
-        understood = self.understand(speech, options, retriever=retriever, file=file, progress=progress)
+        understood = self.understand(speech, options, retriever=retriever, file=file, progress=progress, given=given)
         loop = self.loop(options, rates, len(understood.windows))
         chain = Chain(loop, options, frames_of_seconds(speech.duration_s, MOTION_FPS))
         inserted: list[Inserted] = []

@@ -95,12 +95,28 @@ def search(speech: Speech, cues: Cues, options: GenerateOptions, retriever: Retr
     return Searched(asked, hits, others, (*notes, note) if note else notes)
 
 
-def place_found(found: Searched, duration_s: float, starts: Sequence[int], options: GenerateOptions, index: Index | None, *, leapfrog: bool = False) -> Plan:
-    """Place what was found. ``starts``: first model frame of every window; ``leapfrog``: in which order they are made (``retrieval.place.owner_of``)."""
+def place_found(
+    found: Searched,
+    duration_s: float,
+    starts: Sequence[int],
+    options: GenerateOptions,
+    index: Index | None,
+    *,
+    leapfrog: bool = False,
+    fixed: Mapping[Query, tuple[int, int]] | None = None,
+) -> Plan:
+    """Place what was found.
+
+    Args:
+        starts: first model frame of every window. leapfrog: in which order they are made (``retrieval.place.owner_of``).
+        fixed: slots that a plan has given to queries (``retrieval.place.place``).
+    """
     if index is None:
         return Plan(found.queries, found.hits, found.runners_up, (), tuple(Drop(q, "there is no index") for q in found.queries), found.notes)
     frames = index.clip_frames
-    placements, drops = place(found.queries, found.hits, duration_s=duration_s, starts=starts, clip_frames=frames, chunks=options.chunks, leapfrog=leapfrog)
+    placements, drops = place(
+        found.queries, found.hits, duration_s=duration_s, starts=starts, clip_frames=frames, chunks=options.chunks, leapfrog=leapfrog, fixed=fixed
+    )
     return Plan(found.queries, found.hits, found.runners_up, placements, drops, found.notes)
 
 

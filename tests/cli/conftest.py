@@ -80,7 +80,9 @@ def toy_pipeline(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     calls = Calls()
 
     class Toy:
-        def generate(self, speech: Any, options: Any, *, retriever: Any, schedule: Any, settings: Any, file: Any, progress: Any) -> Generation:
+        def generate(
+            self, speech: Any, options: Any, *, retriever: Any, schedule: Any, settings: Any, file: Any, progress: Any, given: Any = None
+        ) -> Generation:
             calls.append((speech, options, retriever, schedule))
             if calls.fault is not None:
                 raise calls.fault
@@ -89,7 +91,7 @@ def toy_pipeline(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             motion = Motion(np.zeros((frames, N_JOINTS, 3)), np.zeros((frames, 3)), np.zeros((frames, N_EXPRESSIONS)), float(MOTION_FPS))  # type: ignore[arg-type]
             return Generation(speech.name, motion, speech, Trace.of(speech=speech, file=file, settings=settings, seed=options.seed))
 
-        def understand(self, speech: Any, options: Any, *, retriever: Any, file: Any, progress: Any) -> Any:
+        def understand(self, speech: Any, options: Any, *, retriever: Any, file: Any, progress: Any, given: Any) -> Any:
             return (speech, file, retriever, progress)
 
         def generate_together(self, speeches: Any, options: Any, *, schedule: Any, settings: Any) -> list[Generation]:

@@ -92,5 +92,22 @@ def test_drops_say_why() -> None:
     assert ["juggle" in drops[0].reason, "Temporal.X" in drops[1].reason, "beyond" in drops[2].reason] == [True] * 3
 
 
+def test_what_is_fixed_stays_and_the_others_go_round_it() -> None:
+    queries = [Query(f"w{s}", "iconic", s, s, stroke=s) for s in (2.5, 3.5, 4.5, 5.5)]
+    hits = [Hit(q, Exemplar("c", "ann", "w", "iconic", 0, 40, 20.0), 5.0, {}) for q in queries]
+    placements, drops = place(queries, hits, duration_s=10, starts=[0], clip_frames=FRAMES, fixed={queries[1]: (2, 5)})
+    assert [(p.hit.query.word, p.target) for p in placements] == [("w3.5", slice(2, 5)), ("w5.5", slice(5, 7))]
+    assert [d.query.word for d in drops] == ["w2.5", "w4.5"] and all("other words" in d.reason for d in drops)
+    assert placements[0].source_frame == 300 - 52 and placements[0].shift_frames == 0
+
+
+def test_a_fixed_slot_that_its_clip_does_not_fill_is_a_drop() -> None:
+    query = Query("w", "iconic", 4.9, 4.9)
+    placements, drops = place(
+        [query], [Hit(query, Exemplar("c", "ann", "w", "iconic", 0, 1, 0.4), 5.0, {})], duration_s=10, starts=[0], clip_frames=FRAMES, fixed={query: (3, 5)}
+    )
+    assert placements == () and "border" in drops[0].reason
+
+
 def test_no_queries() -> None:
     assert place([], [], duration_s=10, starts=[0], clip_frames={}) == ((), ())

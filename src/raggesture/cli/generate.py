@@ -11,12 +11,16 @@ import typer
 
 from raggesture.cli import options as o
 from raggesture.cli.console import LOGGER, Progress, error_line, progress_bar, result, result_json
+from raggesture.cli.plan import PLAN_SUFFIX, check_plan, given_plan
 from raggesture.cli.scene import Scene
 from raggesture.errors import RaggestureError, UsageError
 
 if TYPE_CHECKING:
     from raggesture.config import Settings
     from raggesture.pipeline import GenerateOptions, Generation, Pipeline
+    from raggesture.plan_file.data import GivenPlan
+    from raggesture.planner import Planner
+    from raggesture.retrieval.index import Index
     from raggesture.trace import Setting
     from raggesture.types import Speech
 
@@ -26,7 +30,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One recording and the files that will come of it: one per exporter, then the trace."""
+    """One recording and the files that will come of it: one per exporter, then the trace; or its plan."""
 
     speech: Path
     outputs: tuple[Path, ...]
@@ -43,6 +47,8 @@ class Request:
     dry_run: bool
     json: bool
     quiet: bool
+    plan: Path | None = None
+    plan_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ def generate(
     profile: o.Profile = None,
     batch: o.Batch = None,
     engine: o.Engine = None,
+    plan: o.Plan = None,
+    plan_only: o.PlanOnly = False,
     force: o.Force = False,
     dry_run: o.DryRun = False,
     as_json: o.Json = False,
@@ -105,7 +113,7 @@ def generate(
     given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback, batch, engine)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
-        request = Request(speeches, out, transcript, force, dry_run, as_json, quiet)
+        request = Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only)
         chosen = {key: pair for key, pair in given.items() if pair[0] is not None}
         order = Order(profile, tuple(chosen.items()), tuple(retriever_options or ()), tuple(guidance_options or ()), replace(request, speeches=tuple(speeches)))
         run_with(settings, request, lambda exporters: worker_for(settings, exporters, order))
@@ -160,11 +168,11 @@ def _listed(text: str) -> list[str]:
 def worker_for(settings: Settings, exporters: Sequence[Any], order: Order) -> Attempts:
     """Who makes the recordings: one by one, several side by side, or a cluster."""
     request = order.request
-    if settings.generate.engine == "ray":
+    if settings.generate.engine == "ray" and not request.plan_only:
         from raggesture.cli.ray_engine import RayWorkers
 
         return RayWorkers(order, settings.generate.batch)
-    if len(request.speeches) < 2 or settings.generate.batch < 2 or settings.compat.guided_loop == "released":
+    if request.plan_only or len(request.speeches) < 2 or settings.generate.batch < 2 or settings.compat.guided_loop == "released":
         return Worker(settings, exporters, request)
     from raggesture.cli.together import TogetherWorker
 
@@ -181,7 +189,8 @@ class Attempts(Protocol):
 def run_with(settings: Settings, request: Request, worker_of: Callable[[Sequence[Any]], Attempts]) -> None:
     """Do it for each recording, go on after a bad one, and sum up; raises typer.Exit with the worst exit code."""
     exporters = settings.exporters()
-    jobs = plan(request, [exporter.suffix for exporter in exporters])
+    check_plan(request.plan, request.speeches)
+    jobs = jobs_of(request, [PLAN_SUFFIX] if request.plan_only else [*(exporter.suffix for exporter in exporters), TRACE_SUFFIX])
     if request.dry_run:
         show_settings(settings, jobs, as_json=request.json)
         return
@@ -207,7 +216,7 @@ def worst(codes: Sequence[int]) -> int:
     return 1 if 1 in codes else max(codes)
 
 
-def plan(request: Request, suffixes: Sequence[str]) -> list[Job]:
+def jobs_of(request: Request, suffixes: Sequence[str]) -> list[Job]:
     """Names of all outputs.
 
     Raises:
@@ -223,7 +232,7 @@ def plan(request: Request, suffixes: Sequence[str]) -> list[Job]:
         other = by_stem.setdefault(speech.stem, speech)
         if other is not speech:
             raise UsageError(f"{speech}: its outputs would have the names of {other}'s; expected different file names - rename one or run them one by one")
-        jobs.append(Job(speech, tuple(request.out / f"{speech.stem}{suffix}" for suffix in (*suffixes, TRACE_SUFFIX))))
+        jobs.append(Job(speech, tuple(request.out / f"{speech.stem}{suffix}" for suffix in suffixes)))
     return jobs
 
 
@@ -249,6 +258,7 @@ class Worker:
         self._retriever = settings.retriever()
         self._schedule = settings.schedule()
         self._pipeline: Pipeline | None = None
+        self._planner: Planner | None = None
 
     def attempt_all(self, jobs: Sequence[Job]) -> Iterator[Done]:
         """Each in turn."""
@@ -265,12 +275,18 @@ class Worker:
 
     def _work(self, job: Job, progress: Progress) -> Done:
         from raggesture.outputs import new_files
+        from raggesture.plan_file.checks import refuse_another_speech
         from raggesture.speech.load import load_speech
 
         with new_files(job.outputs, force=self._request.force) as partial:
+            given = given_plan(self._request.plan, job.speech)
             progress(f"{job.speech.name}: listening", 0.0)
             speech = load_speech(job.speech, self._request.transcript, speaker=self._settings.generate.speaker)
-            return self._write(job, self.generation(speech, job.speech, progress), partial)
+            if given is not None:
+                refuse_another_speech(given, speech)
+            if self._request.plan_only:
+                return self._write_plan(job, speech, given, partial[0], progress)
+            return self._write(job, self.generation(speech, job.speech, progress, given), partial)
 
     def _write(self, job: Job, generation: Generation, partial: Sequence[Path]) -> Done:
         from raggesture.trace import write_trace
@@ -281,29 +297,62 @@ class Worker:
         write_trace(generation.trace, partial[-1])
         return Done(job.speech, job.outputs, generation.speech.duration_s, len(generation.trace.placements))
 
+    def _write_plan(self, job: Job, speech: Speech, given: GivenPlan | None, path: Path, progress: Progress) -> Done:
+        """Plan one speech; no weights of the model are loaded for it."""
+        from raggesture.plan_file.writing import write_plan
+
+        if self._planner is None:
+            progress("opening the index", 0.0)
+            self._planner = load_planner(self._settings)
+        progress("planning", 0.5)
+        planned = self._planner.plan(speech, options_of(self._settings), self._retriever, given)
+        write_plan(planned, path, speech.transcript)
+        return Done(job.speech, job.outputs, speech.duration_s, len(planned.gesture))
+
     def _origins(self) -> dict[str, Setting]:
+        """The settings, with the plan that is followed."""
         from raggesture.trace import Setting
 
-        return {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()}
+        followed = {} if self._request.plan is None else {"plan": Setting(self._request.plan.name, "command line --plan")}
+        return {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()} | followed
 
-    def generation(self, speech: Speech, file: Path, progress: Progress) -> Generation:
+    def generation(self, speech: Speech, file: Path, progress: Progress, given: GivenPlan | None = None) -> Generation:
         """The motion of one speech: the only place where the command line meets the pipeline."""
         if self._pipeline is None:
             progress("loading the model", 0.0)
             self._pipeline = load_pipeline(self._settings)
         return self._pipeline.generate(
-            speech, options_of(self._settings), retriever=self._retriever, schedule=self._schedule, settings=self._origins(), file=file, progress=progress
+            speech,
+            options_of(self._settings),
+            retriever=self._retriever,
+            schedule=self._schedule,
+            settings=self._origins(),
+            file=file,
+            progress=progress,
+            given=given,
         )
 
 
 def load_pipeline(settings: Settings) -> Pipeline:
     """The model and the index of the settings: the packaged ones, folders, or an index that a plugin's backend opens."""
     from raggesture.pipeline import Pipeline
+
+    return Pipeline.load(_folder(settings.generate.model), _index_of(settings), settings.generate.device, settings.encoders.folders())
+
+
+def load_planner(settings: Settings) -> Planner:
+    """The same without the weights of the model."""
+    from raggesture.planner import Planner
+
+    return Planner.load(_folder(settings.generate.model), _index_of(settings), settings.encoders.folders())
+
+
+def _index_of(settings: Settings) -> Path | Index | None:
+    """The packaged index (None), a folder, or an index that a plugin's backend has opened."""
     from raggesture.plugins.locations import open_index, scheme_of
 
-    chosen = settings.generate
-    index = open_index(chosen.index, settings.parts) if scheme_of(chosen.index) else _folder(chosen.index)
-    return Pipeline.load(_folder(chosen.model), index, chosen.device, settings.encoders.folders())
+    location = settings.generate.index
+    return open_index(location, settings.parts) if scheme_of(location) else _folder(location)
 
 
 def options_of(settings: Settings) -> GenerateOptions:

@@ -86,6 +86,8 @@ def longform(
     stride: Stride = 3,
     lookahead: Lookahead = 1,
     patience: Patience = 0.0,
+    plan: o.Plan = None,
+    plan_only: o.PlanOnly = False,
     force: o.Force = False,
     dry_run: o.DryRun = False,
     as_json: o.Json = False,
@@ -97,25 +99,27 @@ def longform(
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
         if follow:
-            _check_follow(speeches, transcript, parallel, dry_run=dry_run)
+            _check_follow(speeches, transcript, parallel, planned=plan is not None or plan_only, dry_run=dry_run)
             if steps is None and settings.origins["generate.steps"][1] == "default":
                 settings = settings_of(profile, given | {"steps": (DEFAULT_STEPS, "--follow")}, retriever_options or (), guidance_options or ())
             run_follow(settings, FollowRequest(speeches[0], out, words, word_delay, patience, stride, lookahead, force))
             return
-        request = Request(speeches, out, transcript, force, dry_run, as_json, quiet)
-        if settings.compat.guided_loop == "released":  # its noise is drawn for all windows beforehand: made in memory, as published
+        request = Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only)
+        in_memory = plan is not None or plan_only  # a plan is made for the whole speech, and its words are looked up in the whole transcript
+        if in_memory or settings.compat.guided_loop == "released":  # whose noise is drawn for all windows beforehand, as published
             run_with(settings, request, lambda exporters: Worker(settings, exporters, request))
             return
         run_with(settings, request, lambda exporters: LongWorker(settings, exporters, request, How(parallel, resume)))
 
 
-def _check_follow(speeches: Sequence[Path], transcript: Path | None, parallel: int, *, dry_run: bool) -> None:
+def _check_follow(speeches: Sequence[Path], transcript: Path | None, parallel: int, *, planned: bool, dry_run: bool) -> None:
     """Refuse what does not go with ``--follow``."""
     if len(speeches) != 1:
         raise UsageError(f"--follow: {len(speeches)} recordings; expected one pipe - give '-' for standard input")
     for flag, given, instead in (
         ("--transcript", transcript is not None, "words that come while it is spoken by --words PIPE"),
         ("--parallel", bool(parallel), "one step after the other"),
+        ("--plan", planned, "no plan, what will be said is not known"),
         ("--dry-run", dry_run, "'raggesture generate --dry-run'"),
     ):
         if given:

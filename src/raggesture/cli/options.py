@@ -104,6 +104,18 @@ Formats = Annotated[
     str | None,
     typer.Option("--format", metavar="LIST", autocompletion=_formats, help="Comma list: npz, html or a plugin's. (default: npz,html)", rich_help_panel=_WHERE),
 ]
+Plan = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        help="Make the gestures that a plan says (edited by hand, or on the page); for several recordings a folder with SPEECH.plan.toml of each.",
+        rich_help_panel=_WHERE,
+    ),
+]
+PlanOnly = Annotated[
+    bool, typer.Option("--plan-only", help="Write SPEECH.plan.toml, to be edited and given to --plan, and make no motion.", rich_help_panel=_WHERE)
+]
 Speeches = Annotated[list[Path], typer.Argument(metavar="SPEECH", help="Recordings: any audio file that libsndfile or ffmpeg reads.")]
 
 

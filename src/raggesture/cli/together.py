@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from raggesture.cli.console import LOGGER, progress_bar
 from raggesture.cli.generate import Done, Job, Worker, load_pipeline, options_of
+from raggesture.cli.plan import given_plan
 from raggesture.errors import RaggestureError
 
 if TYPE_CHECKING:
@@ -54,15 +55,19 @@ class TogetherWorker(Worker):
     def _hear(self, job: Job, progress: Progress) -> _Heard:
         """Everything about a recording that needs no sampling."""
         from raggesture.outputs import check_output
+        from raggesture.plan_file.checks import refuse_another_speech
         from raggesture.speech.load import load_speech
 
         try:
             for path in job.outputs:
                 check_output(path, force=self._request.force)
             progress(f"{job.speech.name}: listening", 0.0)
+            given = given_plan(self._request.plan, job.speech)
             speech = load_speech(job.speech, speaker=self._settings.generate.speaker)
-            pipeline = self._loaded()
-            understood = pipeline.understand(speech, options_of(self._settings), retriever=self._retriever, file=job.speech, progress=progress)
+            if given is not None:
+                refuse_another_speech(given, speech)
+            pipeline, options = self._loaded(), options_of(self._settings)
+            understood = pipeline.understand(speech, options, retriever=self._retriever, file=job.speech, progress=progress, given=given)
         except RaggestureError as fault:
             LOGGER.debug("%s", fault, exc_info=True)
             return _Heard(job, failed=Done(job.speech, error=str(fault), code=fault.exit_code))

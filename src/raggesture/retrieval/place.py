@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import TypeAlias
 
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, chunk_of_frame, frame_of_seconds, frames_of_seconds
 from raggesture.types import Drop, Hit, Placement, Query
@@ -23,6 +25,7 @@ MAX_SHIFT_FRAMES = 7
 _MISSING_CHUNK = 3.0
 _SHIFTED_FRAME = 0.2
 _DROPPED = 1000.0
+_KEPT = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class _Slot:
     cost: float
 
 
+_Choices: TypeAlias = "tuple[_Slot | None, _Choices] | None"
+"""What was chosen for a request, and what for those before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     """A hit with its place in the caller's list, the frame of its word's stroke and its possible slots."""
@@ -44,10 +51,13 @@ class _Request:
     hit: Hit
     frame: int
     slots: tuple[_Slot, ...]
+    fixed: bool = False
 
     @property
     def drop_cost(self) -> float:
-        """Dropping any costs more than any slot; among two, the lighter and worse found goes."""
+        """Dropping any costs more than any slot; among two, the lighter and worse found goes. What is fixed stays."""
+        if self.fixed:
+            return _KEPT
         score = max(self.hit.score, 0.0)
         return _DROPPED + 50.0 * self.hit.query.weight + 10.0 * score / (1.0 + score)
 
@@ -88,20 +98,46 @@ def _slots(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks
     return tuple(sorted(found, key=lambda slot: (slot.cost, slot.first)))
 
 
+def _fixed_slot(hit: Hit, frame: int, window: int | None, clip_frames: int, chunks: tuple[int, int]) -> tuple[_Slot, ...]:
+    """The one slot that was asked for; nothing where the exemplar's clip does not reach round it."""
+    first, stop = chunks
+    begin = frame_of_seconds(hit.exemplar.stroke) + first * CHUNK_FRAMES - frame
+    shift = _shift(begin, begin + (stop - first) * CHUNK_FRAMES, clip_frames)
+    if window is None or shift is None or abs(shift) > MAX_SHIFT_FRAMES:
+        return ()
+    return (_Slot(window, first, stop, shift, 0.0),)
+
+
 def _share(requests: Sequence[_Request]) -> list[_Slot | None]:
     """A slot or None for each request (in time order), disjoint and in order, at the least total cost."""
-    # best[end] = (cost, choices) of the cheapest way in which the last slot ends at or before chunk `end`
-    best: dict[int, tuple[float, tuple[_Slot | None, ...]]] = {0: (0.0, ())}
-    for request in requests:
-        following: dict[int, tuple[float, tuple[_Slot | None, ...]]] = {}
-        for end, (cost, choices) in sorted(best.items()):
+    firsts = [min((slot.first for slot in request.slots), default=0) for request in requests]
+    reach = list(accumulate(reversed(firsts), min))[::-1]  # no slot of this request or a later one begins before
+    # best[end] = (cost, choices) of the cheapest way in which the last slot ends at or before chunk `end`; choices: the last one, and those before it
+    best: dict[int, tuple[float, _Choices]] = {0: (0.0, None)}
+    for request, earliest in zip(requests, reach, strict=True):
+        following: dict[int, tuple[float, _Choices]] = {}
+        for end, (cost, choices) in sorted(_told_apart(best, earliest).items()):
             options: list[tuple[int, float, _Slot | None]] = [(end, request.drop_cost, None)]
             options += [(slot.stop, slot.cost, slot) for slot in request.slots if slot.first >= end]
             for stop, more, slot in options:
                 if stop not in following or cost + more < following[stop][0] - 1e-9:
-                    following[stop] = (cost + more, (*choices, slot))
+                    following[stop] = (cost + more, (slot, choices))
         best = following
-    return list(min(best.values(), key=lambda way: way[0])[1])
+    chosen: list[_Slot | None] = []
+    last = min(best.values(), key=lambda way: way[0])[1]
+    while last is not None:
+        chosen.append(last[0])
+        last = last[1]
+    return chosen[::-1]
+
+
+def _told_apart(best: Mapping[int, tuple[float, _Choices]], earliest: int) -> dict[int, tuple[float, _Choices]]:
+    """Of all ways that end before anything that is still to come, the cheapest stands for all: so the number of ways does not grow with the speech."""
+    cheapest: int | None = None
+    for end in sorted(end for end in best if end <= earliest):
+        if cheapest is None or best[end][0] < best[cheapest][0] - 1e-9:
+            cheapest = end
+    return {end: way for end, way in best.items() if end > earliest or end == cheapest}
 
 
 def _placement(request: _Request, slot: _Slot, starts: Sequence[int]) -> Placement:
@@ -120,6 +156,7 @@ def place(
     clip_frames: Mapping[str, int],
     chunks: int = 2,
     leapfrog: bool = False,
+    fixed: Mapping[Query, tuple[int, int]] | None = None,
 ) -> tuple[tuple[Placement, ...], tuple[Drop, ...]]:
     """Place the hit of each query.
 
@@ -127,6 +164,7 @@ def place(
         queries: in any order. hits: one per query, None where nothing was found. duration_s: of the speech.
         starts: first model frame of each window, multiples of a chunk; a chunk that two windows see belongs to the first that is made (``owner_of``).
         clip_frames: model frames of every clip of the index. chunks: wanted length of a slot, 1 to 3.
+        fixed: chunks of the speech, first and stop, that are a query's own: disjoint, each of one window and with its stroke.
 
     Returns:
         Placements in time order and drops in the order of the queries; together as many as queries. ``shift_frames`` is the
@@ -135,6 +173,7 @@ def place(
     frames = max(frames_of_seconds(duration_s, MODEL_FPS), 1)
     reasons: dict[int, str] = {}
     requests: list[_Request] = []
+    kept = fixed or {}
     for number, (query, hit) in enumerate(zip(queries, hits, strict=True)):
         frame = frame_of_seconds(query.stroke_s)
         if hit is None:
@@ -142,6 +181,12 @@ def place(
             reasons[number] = f"the retriever found no exemplar of {asked}"
         elif frame >= frames:
             reasons[number] = f"its stroke at {query.stroke_s:.2f} s lies beyond the speech's {duration_s:.2f} s"
+        elif query in kept:
+            window = owner_of(kept[query][0], starts, leapfrog=leapfrog)
+            if own := _fixed_slot(hit, frame, window, clip_frames.get(hit.exemplar.clip, 0), kept[query]):
+                requests.append(_Request(number, hit, frame, own, fixed=True))
+            else:
+                reasons[number] = f"its exemplar in {hit.exemplar.clip!r} lies too close to the border of its clip for its slot"
         elif slots := _slots(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), chunks, leapfrog):
             requests.append(_Request(number, hit, frame, slots))
         else:
