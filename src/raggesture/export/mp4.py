@@ -1,0 +1,40 @@
+"""The ``mp4`` exporter: a film of the body with the voice, its words and the injected gestures burnt in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from raggesture.export.film.encode import check_encoder
+from raggesture.export.film.options import FilmOptions
+from raggesture.plugins.hookspecs import Exporter, Scene, hookimpl
+
+
+class Mp4Exporter:
+    """Writes the film.
+
+    Raises:
+        ConfigError: PyAV is not installed (said before the work, not after it).
+    """
+
+    name: ClassVar[str] = "mp4"
+    suffix: ClassVar[str] = ".mp4"
+    Options: ClassVar[type[BaseModel]] = FilmOptions
+
+    def __init__(self, options: FilmOptions) -> None:
+        check_encoder()
+        self._options = options
+
+    def write(self, scene: Scene, path: Path) -> None:
+        """Write the film of ``scene`` to ``path``; see ``raggesture.export.film.film.film_of``."""
+        from raggesture.export.film.film import film_of
+
+        film_of([scene], path, self._options)
+
+
+@hookimpl
+def raggesture_exporters() -> list[type[Exporter]]:
+    """The exporter of this module."""
+    return [Mp4Exporter]
