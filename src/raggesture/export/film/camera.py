@@ -62,6 +62,11 @@ class Camera:
         return np.stack([(flat[..., 0] + 1) / 2 * width, (1 - flat[..., 1]) / 2 * height], axis=-1)
 
 
+def pixel_m(view: View, size: tuple[int, int]) -> float:
+    """Size of a pixel on the body."""
+    return max(STANDS[view].tall_m, WIDE_M * size[1] / size[0]) / size[1]
+
+
 def _perspective(half: float, aspect: float) -> NDArray[np.float64]:
     depth = NEAR_M - FAR_M
     rows = [[1 / half / aspect, 0, 0, 0], [0, 1 / half, 0, 0], [0, 0, (FAR_M + NEAR_M) / depth, 2 * FAR_M * NEAR_M / depth], [0, 0, -1, 0]]

@@ -21,6 +21,8 @@ STAYS_S, BEFORE_S = 1.2, 0.15
 _STOPS = (".", "?", "!")
 _FEW, _MOST = 20, 56
 _CACHED = 4
+_GAP = 1.35
+"""Space between words, of the type's own: room for the ground of the current one."""
 
 
 def fitted(text: str, typeface: ImageFont.FreeTypeFont, width_px: float) -> str:
@@ -39,13 +41,18 @@ def lines_of(words: Sequence[Said], typeface: ImageFont.FreeTypeFont, width_px: 
     for word in words:
         line = lines[-1] if lines else []
         text = " ".join(before.text for before in line)
-        full = len(text) + len(word.text) >= _MOST or typeface.getlength(f"{text} {word.text}") > width_px
+        full = len(text) + len(word.text) >= _MOST or typeface.getlength(f"{text} {word.text}") + _spread(len(line), typeface) > width_px
         ended = bool(line) and (word.start_s - line[-1].end_s > PAUSE_S or (line[-1].text.endswith(_STOPS) and len(text) > _FEW))
         if not line or full or ended:
             lines.append([word])
         else:
             line.append(word)
     return tuple(tuple(line) for line in lines)
+
+
+def _spread(gaps: int, typeface: ImageFont.FreeTypeFont) -> float:
+    """How much wider a line is for the space between its words."""
+    return gaps * typeface.getlength(" ") * (_GAP - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +98,13 @@ class Caption:
         pen, typeface, px = ImageDraw.Draw(image), font(self._type_px), self._type_px
         line = self.lines[now.line]
         texts = [fitted(word.text, typeface, width - 2 * px) for word in line]
-        gap = typeface.getlength(" ") * 1.15
+        gap = typeface.getlength(" ") * _GAP
         widths = [typeface.getlength(text) for text in texts]
         x, base = (width - sum(widths) - gap * (len(line) - 1)) / 2, height / 2 + 0.36 * px
         for k, (word, text, wide) in enumerate(zip(line, texts, widths, strict=True)):
             current = k == now.word
             if current:
-                pen.rounded_rectangle((x - 0.22 * px, base - 1.05 * px, x + wide + 0.22 * px, base + 0.36 * px), 0.24 * px, fill=ACCENT)
+                pen.rounded_rectangle((x - 0.17 * px, base - 1.05 * px, x + wide + 0.17 * px, base + 0.36 * px), 0.24 * px, fill=ACCENT)
             elif word.kind:
                 pen.rectangle((x, base + 0.24 * px, x + wide, base + 0.24 * px + max(px // 10, 1)), fill=tone(word.kind))
             pen.text((x, base), text, fill=PAPER if current else INK if k < now.begun else SOFT, font=typeface, anchor="ls")

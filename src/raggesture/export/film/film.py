@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from raggesture.clock import SAMPLE_RATE_HZ, frames_of_seconds, sample_of_seconds
 from raggesture.errors import InputError
-from raggesture.export.film.camera import Camera
+from raggesture.export.film.camera import Camera, pixel_m
 from raggesture.export.film.encode import Encoder
 from raggesture.export.film.lines import draw_lines
 from raggesture.export.film.options import FilmOptions, View
@@ -117,7 +117,7 @@ def _artists(poses: Sequence[Poses], size: tuple[int, int], options: FilmOptions
         yield [_Lines(each, options.camera, size) for each in poses]
         return
     try:
-        skins: list[Skin] = [BonesSkin(stage.context, wooden()) for _ in poses]
+        skins: list[Skin] = [BonesSkin(stage.context, wooden(pixel_m(options.camera, size))) for _ in poses]
         yield [_OnStage(stage, skin, each, options.camera, size) for skin, each in zip(skins, poses, strict=True)]
     finally:
         stage.close()

@@ -56,7 +56,7 @@ def normals_of(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> ND
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Vertices in one cell become one. Sizes of a cell: on the hands, on the head, elsewhere. A pixel of a figure 500 pixels tall is 3.5 mm."""
+    """Vertices in one cell become one. Sizes of a cell in metres: on the hands, on the head, elsewhere, and on edges, which would fray."""
 
     hands_m: float
     head_m: float
@@ -64,14 +64,18 @@ class Grid:
     rims_m: float
 
     def cells(self, strongest: NDArray[np.integer], rims: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Size of the cell (V, 1) for each vertex's strongest bone (V,); ``rims`` (V,): whether it lies on an edge, which would fray."""
+        """Size of the cell (V, 1) for each vertex's strongest bone (V,); ``rims`` (V,): whether it lies on an edge."""
         sizes = np.full(N_BONES, self.rest_m)
         sizes[list(_FINE)], sizes[HEAD] = self.hands_m, self.head_m
         return np.asarray(np.where(rims, np.minimum(sizes[strongest], self.rims_m), sizes[strongest])[:, None])
 
+    @classmethod
+    def for_pixels(cls, pixel_m: float) -> Grid:
+        """What is fine enough where a pixel has the size ``pixel_m`` on the body: normals are kept, so that only outlines tell."""
+        return cls(2.6 * pixel_m, 3.8 * pixel_m, 6.4 * pixel_m, 1.9 * pixel_m)
 
-SHOWN = Grid(0.007, 0.012, 0.021, 0.006)
-CASTING = Grid(0.014, 0.024, 0.03, 0.03)
+
+CASTING = Grid(0.016, 0.026, 0.036, 0.036)
 _RIM_COSINE = 0.8
 
 
@@ -121,6 +125,7 @@ def _grain(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(1 + 0.05 * np.sin(x * 140 + 2.2 * bent) + 0.03 * np.sin(z * 120 + y * 17 + 1.5 * bent) + 0.02 * np.sin(y * 47), np.float32)
 
 
+@cache
 def _skin() -> tuple[Shape, NDArray[np.int64]]:
     """The mannequin of the page, unpacked, and the part of each vertex."""
     body = mannequin()
@@ -189,8 +194,8 @@ class Wooden:
 
 
 @cache
-def wooden() -> Wooden:
-    """The mannequin as the film draws it."""
+def wooden(pixel_m: float) -> Wooden:
+    """The mannequin as the film draws it where a pixel has the size ``pixel_m`` on the body."""
     skin, groups = _skin()
     face = []
     mouth = np.zeros(3)
@@ -198,4 +203,4 @@ def wooden() -> Wooden:
         centre = np.array([x, y, _front_m(skin.vertices, x, y) + out])
         face.append(_ball(centre, axes, colour, bone))
         mouth = centre if bone == MOUTH else mouth
-    return Wooden(joined([thinned(skin, groups, SHOWN), *face]), thinned(skin, groups, CASTING), mouth)
+    return Wooden(joined([thinned(skin, groups, Grid.for_pixels(pixel_m)), *face]), thinned(skin, groups, CASTING), mouth)

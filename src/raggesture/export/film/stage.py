@@ -52,10 +52,12 @@ class Stage:
     def __init__(self, size: tuple[int, int], samples: int) -> None:
         self.context = context = _context()
         samples = min(samples, context.max_samples)
-        self._plain = context.framebuffer([context.renderbuffer(size, 4)], context.depth_renderbuffer(size))
-        self._smooth = self._plain
-        if samples > 1:
+        colour = [context.renderbuffer(size, 4)]
+        if samples > 1:  # what is resolved needs no depth, and copying it would cost as much as the colours
+            self._plain = context.framebuffer(colour)
             self._smooth = context.framebuffer([context.renderbuffer(size, 4, samples=samples)], context.depth_renderbuffer(size, samples=samples))
+        else:
+            self._plain = self._smooth = context.framebuffer(colour, context.depth_renderbuffer(size))
         self._shade = context.depth_texture((_SHADOW_PX, _SHADOW_PX))
         self._shade.compare_func = "<="
         self._shade.repeat_x = self._shade.repeat_y = False

@@ -36,7 +36,8 @@ class Shown:
 
     word: str
     kind: str
-    about: str
+    what: str
+    whence: str
     start_s: float
     end_s: float
     strength: float
@@ -77,8 +78,9 @@ def _gestures(trace: Mapping[str, Any], placements: Sequence[Mapping[str, Any]])
     for place in placements:
         query, exemplar = trace["queries"][place["query"]], found.get(place["query"], {})
         name = plain(exemplar.get("gesture", ""))
-        about = f"{plain(query['kind'])} gesture{f' “{name}”' if name else ''} from {plain(place['clip'])} · {place['strength']:.0%}"
-        shown.append(Shown(plain(query["word"]), query["kind"], about, place["start_s"], place["end_s"], place["strength"]))
+        what = plain(query["kind"]) + (f" “{name}”" if name else "")
+        whence = f"{place['strength']:.0%} of {plain(place['clip'])}"
+        shown.append(Shown(plain(query["word"]), query["kind"], what, whence, place["start_s"], place["end_s"], place["strength"]))
     return sorted(shown, key=lambda gesture: gesture.start_s)
 
 

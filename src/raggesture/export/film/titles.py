@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from raggesture.export.film.caption import Caption, fitted
-from raggesture.export.film.look import CARD, INK, LINE, PAPER, SOFT, font, tone
+from raggesture.export.film.look import CARD, INK, LINE, PAPER, SOFT, font, mixed, tone
 from raggesture.export.film.story import Shown, Story, clock_text, plain
 from raggesture.export.film.strip import Strip, Whole
 
 FADE_S = 0.2
+_CHIP = 0.32
+"""Share of a picture's width that the gesture going on may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +119,17 @@ class Titles:
             ImageDraw.Draw(image).text((0, 18 * s), text, fill=(*INK, 215), font=typeface, anchor="ls")
             return _patch(image)
         bold, face, colour = font(round(19 * s), bold=True), font(round(14 * s)), tone(gesture.kind)
-        word, about = fitted(gesture.word, bold, room - 46 * s), fitted(gesture.about, face, room - 46 * s)
-        width = max(round(max(bold.getlength(word), face.getlength(about)) + 46 * s), 2)
-        height = max(round(58 * s), 2)
+        across = room * _CHIP - 42 * s
+        texts = ((gesture.word, bold, INK, 27), (gesture.what, face, mixed(INK, colour, 0.75), 49), (gesture.whence, face, SOFT, 69))
+        rows = [(fitted(text, typeface, across), typeface, ink, base) for text, typeface, ink, base in texts]
+        width = max(round(max(typeface.getlength(text) for text, typeface, _, _ in rows) + 42 * s), 2)
+        height = max(round(82 * s), 2)
         image = Image.new("RGBA", (width, height), (*CARD, 0))
         pen = ImageDraw.Draw(image)
         pen.rounded_rectangle((0, 0, width - 1, height - 1), 9 * s, fill=(*CARD, 225), outline=(*LINE, 255), width=max(round(s), 1))
-        pen.rounded_rectangle((12 * s, 11 * s, 17 * s, height - 11 * s), 2.5 * s, fill=(*colour, 255))
-        pen.text((29 * s, 26 * s), word, fill=(*INK, 255), font=bold, anchor="ls")
-        pen.text((29 * s, 46 * s), about, fill=(*SOFT, 255), font=face, anchor="ls")
+        pen.rounded_rectangle((11 * s, 12 * s, 15 * s, height - 12 * s), 2 * s, fill=(*colour, 255))
+        for text, typeface, ink, base in rows:
+            pen.text((26 * s, base * s), text, fill=(*ink, 255), font=typeface, anchor="ls")
         return _patch(image)
 
 
