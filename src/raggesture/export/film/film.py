@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from raggesture.clock import SAMPLE_RATE_HZ, frames_of_seconds, sample_of_seconds
 from raggesture.errors import InputError
+from raggesture.export.film.body import BodySkin, read_body_file
 from raggesture.export.film.camera import Camera, pixel_m
 from raggesture.export.film.encode import Encoder
 from raggesture.export.film.lines import draw_lines
@@ -66,7 +67,7 @@ def film_of(scenes: Sequence[Scene], path: Path, options: FilmOptions | None = N
     The same scenes give the same pictures on the same driver (the file's bytes may differ with the encoder's version).
 
     Raises:
-        InputError: no scene, or a motion without frames.
+        InputError: no scene, a motion without frames, or a ``body`` that is not SMPL-X's.
         ConfigError: PyAV or a codec of it is missing.
         OSError: the file cannot be written (its ``filename`` is ``path``); nothing is left of it.
     """
@@ -117,10 +118,18 @@ def _artists(poses: Sequence[Poses], size: tuple[int, int], options: FilmOptions
         yield [_Lines(each, options.camera, size) for each in poses]
         return
     try:
-        skins: list[Skin] = [BonesSkin(stage.context, wooden(pixel_m(options.camera, size))) for _ in poses]
+        skins = _skins(stage, poses, size, options)
         yield [_OnStage(stage, skin, each, options.camera, size) for skin, each in zip(skins, poses, strict=True)]
     finally:
         stage.close()
+
+
+def _skins(stage: Stage, poses: Sequence[Poses], size: tuple[int, int], options: FilmOptions) -> list[Skin]:
+    """The body of each result: the mannequin, or the user's."""
+    if not options.body:
+        return [BonesSkin(stage.context, wooden(pixel_m(options.camera, size))) for _ in poses]
+    body = read_body_file(Path(options.body))
+    return [BodySkin(stage.context, body, each) for each in poses]
 
 
 def _stage(size: tuple[int, int], options: FilmOptions) -> Stage | None:

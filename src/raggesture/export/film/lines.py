@@ -50,7 +50,7 @@ def draw_lines(pose: Pose, camera: Camera, floor_m: float) -> NDArray[np.uint8]:
             continue
         thick = max(_THICK_M[_kind(last)] * one_m / distance, 1.0)
         _limb(pen, places[first], places[last], thick, _colour(last))
-    return np.asarray(image.resize(camera.size, Image.Resampling.BOX))
+    return np.asarray(image.reduce(_FINER))
 
 
 def _pixels_per_m(camera: Camera) -> float:

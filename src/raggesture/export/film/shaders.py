@@ -53,7 +53,8 @@ in vec3 v_at; in vec3 v_facing; in vec3 v_colour; in vec3 v_sun;
 out vec4 pixel;
 void main() {
     vec3 n = normalize(v_facing), view = normalize(eye - v_at);
-    float lit = 0.5 * (texture(shade, v_sun + vec3(-texel, texel, 0)) + texture(shade, v_sun + vec3(texel, -texel, 0)));
+    float lit = 0.25 * (texture(shade, v_sun + vec3(-texel, texel, 0)) + texture(shade, v_sun + vec3(texel, -texel, 0))
+                      + texture(shade, v_sun + vec3(-texel, -texel, 0)) + texture(shade, v_sun + vec3(texel, texel, 0)));
     float sun = max(dot(n, to_sun), 0.0) * lit, up = n.y * 0.5 + 0.5, near = clamp((v_at.y - floor_m) * 1.4, 0.0, 1.0);
     vec3 sky = mix(vec3(0.17, 0.145, 0.12), vec3(0.33, 0.345, 0.37), up) * (0.72 + 0.28 * near);
     float edge = 1.0 - max(dot(n, view), 0.0), shine = max(dot(n, normalize(to_sun + view)), 0.0);

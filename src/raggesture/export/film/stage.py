@@ -114,7 +114,7 @@ class Stage:
         lit["eye"] = tuple(camera.eye)
         lit["to_sun"] = tuple(TO_SUN)
         lit["floor_m"] = floor_m
-        lit["texel"] = 0.9 / _SHADOW_PX
+        lit["texel"] = 1.1 / _SHADOW_PX
         for floor, below_m in ((self._near.program, 0.0), (self._far.program, _UNDER_M)):
             floor["camera"].write(view)
             floor["middle"] = (pose.centre[0], floor_m - below_m, pose.centre[1])
