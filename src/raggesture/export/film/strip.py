@@ -119,7 +119,7 @@ class Whole:
                 for gesture in story.gestures:
                     left, right = gesture.start_s / seconds * width, gesture.end_s / seconds * width - 1
                     tall = lane / len(stories)
-                    pen.rectangle((left, row * tall, max(right, left + 1), (row + 1) * tall - 2), fill=tone(gesture.kind))
+                    pen.rectangle((left, row * tall, max(right, left + 1), max((row + 1) * tall - 2, row * tall)), fill=tone(gesture.kind))
             pictures.append(np.asarray(image))
         self._ahead, self._behind = pictures
 
