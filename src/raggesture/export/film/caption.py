@@ -21,6 +21,8 @@ STAYS_S, BEFORE_S = 1.2, 0.15
 _STOPS = (".", "?", "!")
 _FEW, _MOST = 20, 56
 _CACHED = 4
+_HAIR_S = 1e-6
+"""A word that begins with a picture is shown with it, however its time was rounded."""
 _GAP = 1.35
 """Space between words, of the type's own: room for the ground of the current one."""
 
@@ -79,6 +81,7 @@ class Caption:
 
     def now(self, seconds: float) -> Now:
         """What is to be seen at an instant."""
+        seconds += _HAIR_S
         row = bisect_right(self._starts, seconds) - 1
         if row < 0 or seconds > self.lines[row][-1].end_s + STAYS_S:
             return Now()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -58,7 +59,8 @@ class Encoder:
 
         _check_codecs(av)
         self._path, self._av = path, av
-        self._pictures = 0
+        self._pictures = self._samples = 0
+        self._broken = False
         self._queue: deque[Future[None]] = deque()
         self._thread = ThreadPoolExecutor(1, "film")
         self._container = self._guarded(lambda: av.open(str(path), "w", format="mp4", container_options={"movflags": "faststart"}))
@@ -98,13 +100,22 @@ class Encoder:
         self._queue.append(self._thread.submit(self._write, self._av.VideoFrame.from_ndarray(picture, format="rgba"), samples.copy()))
 
     def _write(self, frame: Any, samples: NDArray[np.float32]) -> None:
+        """Encode one picture and its sound; after a fault nothing more: a container whose header failed must not be written to again."""
+        if self._broken:
+            return
+        self._broken = True
+        self._put(frame, samples)
+        self._broken = False
+
+    def _put(self, frame: Any, samples: NDArray[np.float32]) -> None:
         frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
         frame.pts = self._pictures
         self._pictures += 1
         self._container.mux(self._video.encode(frame))
         if self._audio is not None and samples.size:
             sound = self._av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
-            sound.sample_rate = SAMPLE_RATE_HZ
+            sound.sample_rate, sound.time_base, sound.pts = SAMPLE_RATE_HZ, Fraction(1, SAMPLE_RATE_HZ), self._samples  # else the encoder's run-up is heard
+            self._samples += samples.size
             self._sound(sound)
 
     def _sound(self, sound: Any) -> None:

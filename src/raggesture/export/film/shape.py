@@ -72,9 +72,12 @@ class Grid:
     @classmethod
     def for_pixels(cls, pixel_m: float) -> Grid:
         """What is fine enough where a pixel has the size ``pixel_m`` on the body: normals are kept, so that only outlines tell."""
+        pixel_m = min(pixel_m, _COARSEST_M)
         return cls(2.6 * pixel_m, 3.8 * pixel_m, 6.4 * pixel_m, 1.9 * pixel_m)
 
 
+_COARSEST_M = 0.0038
+"""Coarser than for such pixels, parts no longer close at the joints."""
 CASTING = Grid(0.016, 0.026, 0.036, 0.036)
 _RIM_COSINE = 0.8
 
