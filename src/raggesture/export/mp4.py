@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -33,9 +34,13 @@ class Mp4Exporter:
 
     def write(self, scene: Scene, path: Path) -> None:
         """Write the film of ``scene`` to ``path``; see ``raggesture.export.film.film.film_of``."""
+        self.write_together([scene], path)
+
+    def write_together(self, scenes: Sequence[Scene], path: Path) -> None:
+        """Write one film of several results side by side, each under its name, with the voice of the first that has one."""
         from raggesture.export.film.film import film_of
 
-        film_of([scene], path, self._options)
+        film_of(scenes, path, self._options)
 
 
 @hookimpl

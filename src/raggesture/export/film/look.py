@@ -22,7 +22,7 @@ WOOD: Colour = (217, 160, 102)
 BALL: Colour = (138, 90, 52)
 NOSE: Colour = (201, 139, 82)
 DARK: Colour = (43, 26, 16)
-CLAY: Colour = (204, 172, 150)
+CLAY: Colour = (184, 132, 104)
 
 FAMILIES: dict[str, Colour] = {"beat": (163, 86, 140), "deictic": (8, 117, 90), "iconic": (178, 106, 0), "metaphoric": (43, 116, 184)}
 DISCOURSE: Colour = (90, 90, 194)
