@@ -99,11 +99,11 @@ void main() {
     vec3 shown = mix(ground, line, 0.75 * max(stripe(v_at.x * 2.0), stripe(v_at.z * 2.0)));
     #ifdef NEAR
     float lit = 0.0;
-    for (int k = 0; k < 8; k++) {
-        float turn = float(k) * 2.399963, out_m = sqrt((float(k) + 0.5) / 8.0) * blur;
+    for (int k = 0; k < 10; k++) {
+        float turn = float(k) * 2.399963, out_m = sqrt((float(k) + 0.5) / 10.0) * blur;
         lit += texture(shade, v_sun + vec3(cos(turn) * out_m, sin(turn) * out_m, -0.001));
     }
-    float dark = 0.34 * (1.0 - lit / 8.0);
+    float dark = 0.34 * (1.0 - lit / 10.0);
     for (int k = 0; k < 2; k++) {
         float off = beside(v_at.xz, feet[k]) / 0.085;
         dark = 1.0 - (1.0 - dark) * (1.0 - 0.42 * exp(-off * off) * exp(-max(heights[k], 0.0) / 0.08));

@@ -73,7 +73,7 @@ class Grid:
     def for_pixels(cls, pixel_m: float) -> Grid:
         """What is fine enough where a pixel has the size ``pixel_m`` on the body: normals are kept, so that only outlines tell."""
         pixel_m = min(pixel_m, _COARSEST_M)
-        return cls(2.6 * pixel_m, 3.8 * pixel_m, 6.4 * pixel_m, 1.9 * pixel_m)
+        return cls(2.6 * pixel_m, 3.8 * pixel_m, 6.4 * pixel_m, 1.4 * pixel_m)
 
 
 _COARSEST_M = 0.0038

@@ -24,7 +24,7 @@ _NEAR_ASIDE_M = -0.45 * TO_SUN[[0, 2]] / TO_SUN[1]
 _FEET = ((7, 10), (8, 11))
 _UNDER_M = 0.004
 """The far floor lies so much lower, so that it never shows through the near one."""
-_BLUR_M = 0.06
+_BLUR_M = 0.045
 
 
 class NoStageError(RaggestureError):
@@ -60,6 +60,7 @@ class Stage:
             self._plain = self._smooth = context.framebuffer(colour, context.depth_renderbuffer(size))
         self._shade = context.depth_texture((_SHADOW_PX, _SHADOW_PX))
         self._shade.compare_func = "<="
+        self._shade.filter = (context.LINEAR, context.LINEAR)
         self._shade.repeat_x = self._shade.repeat_y = False
         self._shadow = context.framebuffer(depth_attachment=self._shade)
         corners = context.buffer(np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]], "f4").tobytes())
