@@ -358,6 +358,13 @@ def test_an_old_driver_is_no_stage(monkeypatch: pytest.MonkeyPatch) -> None:
         stage.Stage((64, 64), 4)
 
 
+@pytest.mark.usefixtures("on_stage")
+def test_a_driver_that_refuses_our_programs_is_no_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage.shaders, "FLOOR_FRAGMENT", "#version 330\nvoid main() { nonsense; }")
+    with pytest.raises(NoStageError, match=r"OpenGL: .*nonsense.*expected a driver of OpenGL 3\.3"):
+        stage.Stage((64, 64), 4)
+
+
 def test_without_an_encoder_or_a_codec_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import av
 

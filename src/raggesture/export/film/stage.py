@@ -50,7 +50,20 @@ class Stage:
     """
 
     def __init__(self, size: tuple[int, int], samples: int) -> None:
-        self.context = context = _context()
+        self.context = _context()
+        import moderngl
+
+        try:
+            self._build(size, samples)
+        except moderngl.Error as fault:
+            self.context.release()
+            raise NoStageError(
+                f"OpenGL: {' '.join(str(fault).split())}; expected a driver of OpenGL 3.3 - on Debian: apt-get install libgl1-mesa-dri"
+            ) from fault
+
+    def _build(self, size: tuple[int, int], samples: int) -> None:
+        """The picture, the shadow's map, the floor."""
+        context = self.context
         samples = min(samples, context.max_samples)
         colour = [context.renderbuffer(size, 4)]
         if samples > 1:  # what is resolved needs no depth, and copying it would cost as much as the colours
