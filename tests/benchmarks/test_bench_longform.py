@@ -89,9 +89,8 @@ def test_seams_and_speed_by_way(tmp_path: Path) -> None:
         out = tmp_path / name.replace(" ", "")
         seconds, peak = run("longform", path, "--out", out, "--format", "npz", *way)
         median, high, step, root = seams(out / f"{path.stem}.npz")
-        print(
-            f"{name}: {seconds:.0f} s, {peak:.0f} MiB; seams / elsewhere: jerk median {median:.2f}, 95 % {high:.2f}, largest step {step:.2f}; root within {root:.2f} m"
-        )
+        figures = f"seams / elsewhere: jerk median {median:.2f}, 95 % {high:.2f}, largest step {step:.2f}; root within {root:.2f} m"
+        print(f"{name}: {seconds:.0f} s, {peak:.0f} MiB; {figures}")
         assert median < 1.5 and high < 1.5
 
 
@@ -141,7 +140,6 @@ def test_following(tmp_path: Path) -> None:
         process.stdin.close()
         assert process.wait() == 0
         lines = [json.loads(line) for line in (tmp_path / "lines").read_text().splitlines()]
-        print(
-            f"follow, {pace}: latency {lines[0]['latency_s']} s stated, {lines[-1]['most_behind_s']} s at most; computing {lines[-1]['realtime_factor']} of real time"
-        )
+        stated, most, factor = lines[0]["latency_s"], lines[-1]["most_behind_s"], lines[-1]["realtime_factor"]
+        print(f"follow, {pace}: latency {stated} s stated, {most} s at most; computing {factor} of real time")
         assert lines[-1]["frames"] == 1800
