@@ -66,6 +66,21 @@ def frames_of(armature: Any) -> list[dict[str, list[float]]]:
     return found
 
 
+def shapes_of(last_frame: int) -> dict[str, list[float]]:
+    """Value of each shape key in every frame."""
+    found: dict[str, list[float]] = {}
+    for mesh in bpy.data.meshes:
+        for key in mesh.shape_keys.key_blocks[1:] if mesh.shape_keys else ():
+            key.slider_min, key.slider_max = -10.0, 10.0
+            found[key.name] = []
+    for frame in range(last_frame + 1) if found else ():
+        bpy.context.scene.frame_set(frame)
+        for mesh in bpy.data.meshes:
+            for key in mesh.shape_keys.key_blocks[1:] if mesh.shape_keys else ():
+                found[key.name].append(key.value)
+    return found
+
+
 def main() -> None:
     path, out, *fbx = sys.argv[sys.argv.index("--") + 1 :]
     armature = bring_in(path)
@@ -73,7 +88,7 @@ def main() -> None:
         to_fbx(fbx[0])
         armature = bring_in(fbx[0])
     meshes = [len(each.data.vertices) for each in bpy.data.objects if each.type == "MESH"]
-    shapes = [key.name for each in bpy.data.meshes if each.shape_keys for key in each.shape_keys.key_blocks]
+    shapes = shapes_of(round(armature.animation_data.action.frame_range[1]))
     for mesh in [each for each in bpy.data.objects if each.type == "MESH"]:
         bpy.data.objects.remove(mesh)  # posing the skin in every frame takes most of the time, and only joints are asked for
     about = {"version": bpy.app.version_string, "fps": bpy.context.scene.render.fps, "actions": len(bpy.data.actions)}

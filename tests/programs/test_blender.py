@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from helpers_animation import Shown, real_take, tumbling, wanted_joints
 from raggesture.body.joints import JOINT_NAMES
 from raggesture.export.bvh import BvhExporter, BvhOptions
 from raggesture.export.glb import GlbExporter, GlbOptions
+from raggesture.export.skins import wooden_skin
 from raggesture.export.wooden import wooden
 from raggesture.motion import Motion
 
@@ -58,6 +60,20 @@ def test_the_real_take(tmp_path: Path, beat2_mini: Path, format_: str) -> None:
     EXPORTERS[format_].write(Shown("take", motion), tmp_path / f"take.{format_}")
     _, joints = in_blender(tmp_path / f"take.{format_}", tmp_path / "out.json")
     held(motion, joints, 1e-4)
+
+
+def test_expressions_are_shape_keys_that_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skin = wooden_skin()
+    faced = replace(skin, expressions=np.random.default_rng(0).normal(0, 0.01, (len(skin.vertices), 3, 100)))
+    monkeypatch.setattr("raggesture.export.glb.wooden_skin", lambda: faced)
+    expression = np.zeros((20, 100), np.float32)
+    expression[:, [0, 8, 41]] = np.linspace(-2, 2.5, 20)[:, None] * (1.0, 0.5, -1.0)  # outside 0 to 1, where sliders end until they are widened
+    motion = replace(tumbling(20), expression=expression)
+    EXPORTERS["glb"].write(Shown("take", motion), tmp_path / "take.glb")
+    about, joints = in_blender(tmp_path / "take.glb", tmp_path / "out.json")
+    held(motion, joints, 1e-4)
+    assert list(about["shapes"]) == ["expression_000", "expression_008", "expression_041"]
+    assert np.abs(np.array(list(about["shapes"].values())).T - motion.expression[:, [0, 8, 41]]).max() < 1e-5
 
 
 def test_fbx_out_of_blender(tmp_path: Path) -> None:

@@ -40,6 +40,13 @@ def test_calls_in_the_guide_are_the_ones_that_are_tested_in_blender() -> None:
     assert shown <= tested
 
 
+def test_other_steps_of_the_guide_are_the_ones_that_are_tested_in_blender() -> None:
+    script = (ROOT / "tests" / "programs" / "blender_joints.py").read_text(encoding="utf-8")
+    for step in ("key.slider_min, key.slider_max = -10.0, 10.0", '.replace("U", "")', "numpy.bool = bool", "scene.render.fps = 30", ".frame_range)"):
+        assert any(step in block for block in blocks("python")), step
+        assert step.replace("numpy.", "np.") in script, step
+
+
 def test_profile_of_the_guide_is_taken(tmp_path: Path) -> None:
     (text,) = blocks("toml")
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
