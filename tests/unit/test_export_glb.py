@@ -13,7 +13,7 @@ import torch
 
 from helpers_animation import Posed, Shown, accessor, posed, real_take, still, tumbling, wanted_joints
 from raggesture.body.joints import JOINT_NAMES, PARENTS
-from raggesture.errors import InputError, ModelError
+from raggesture.errors import InputError
 from raggesture.export import glb, gltf
 from raggesture.export.skins import bound, vertex_normals, wooden_skin
 from raggesture.export.wooden import wooden
@@ -236,16 +236,31 @@ def _with(path: Path, to: Path, **changed: np.ndarray | None) -> Path:
     [
         ({"weights": None}, "no array 'weights'"),
         ({"weights": np.zeros((10475, 24))}, r"weights is \(10475, 24\)"),
-        ({"shapedirs": np.zeros((10475, 3, 20))}, r"shapedirs \(10475, 3, 20\); expected"),
-        ({"kintree_table": np.zeros((2, 52), np.int64)}, "kintree_table is not the tree"),
+        ({"shapedirs": np.zeros((10475, 3, 12))}, r"shapedirs \(10475, 3, 12\); expected"),
+        ({"kintree_table": np.zeros((2, 55), np.int64)}, "kintree_table is not the tree"),
+        ({"kintree_table": np.zeros((2, 52), np.int64)}, r"kintree_table is \(2, 52\)"),
+        ({"f": np.full((3, 3), 10475)}, "faces between vertices that are not there"),
+        ({"weights": np.zeros((10475, 55))}, "weights bind a vertex to no joint"),
+        ({"v_template": np.full((10475, 3), np.nan)}, "expected finite numbers"),
+        ({"v_template": np.array(3.0)}, r"v_template is \(\)"),
         ({"v_template": np.array([{"a": 1}], dtype=object)}, "without pickles"),
     ],
 )
 def test_a_body_file_that_is_none(tmp_path: Path, smplx_file: Path, changed: dict[str, np.ndarray | None], said: str) -> None:
     path = _with(smplx_file, tmp_path / "body.npz", **changed)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(InputError, match=said):
         written(still(1), tmp_path / "a.glb", body=str(path))
     assert not (tmp_path / "a.glb").exists()
+
+
+def test_an_older_body_file_has_ten_expressions(tmp_path: Path, smplx_file: Path) -> None:
+    directions = np.zeros((10475, 3, 20), np.float32)
+    directions[:, 1, 18] = 0.25
+    path = _with(smplx_file, tmp_path / "body.npz", shapedirs=directions)
+    found = written(tumbling(5), tmp_path / "a.glb", body=str(path))
+    assert found.gltf.meshes[0].extras["targetNames"] == ["expression_000", "expression_008"]  # the motion's 41 is not among them
+    moved = accessor(found.gltf, found.gltf.meshes[0].primitives[0].targets[1]["POSITION"])
+    assert np.abs(moved - (0.0, 0.25, 0.0)).max() < 1e-6
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "no such file"), (b"\x80\x04pickled", "cannot be read as npz"), (b"PK\x03\x04", "cannot be read as npz")])
@@ -253,5 +268,5 @@ def test_a_body_file_that_is_no_npz(tmp_path: Path, content: bytes | None, said:
     path = tmp_path / "body.pkl"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(InputError, match=said):
         written(still(1), tmp_path / "a.glb", body=str(path))

@@ -16,6 +16,8 @@ from raggesture.cli.scene import Scene
 from raggesture.errors import InputError, RaggestureError, UsageError
 
 SCHEMA = 2
+_OF_MOTION = "motion: "
+"""So begins what an exporter says of the motion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ def _write(exporter: Any, scene: Scene, path: Path, motion: Path) -> None:
     try:
         exporter.write(scene, path)
     except InputError as fault:  # an exporter knows the motion, not its file
-        raise InputError(f"{motion}: {fault}") from fault
+        said = str(fault)
+        raise InputError(f"{motion}: {said.removeprefix(_OF_MOTION)}" if said.startswith(_OF_MOTION) else said) from fault
 
 
 def _report(done: Sequence[Outcome], *, as_json: bool) -> None:
