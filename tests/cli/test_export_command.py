@@ -130,6 +130,20 @@ def test_options_come_from_a_profile_and_the_environment(call: Call, tmp_path: P
     assert found.code == 4 and "'quantise'" in found.error
 
 
+def test_an_interrupt_in_the_second_format_leaves_neither(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from raggesture.export.glb import GlbExporter
+
+    def interrupted(self: object, scene: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GlbExporter, "write", interrupted)
+    first, second = peer(tmp_path / "a.npz"), peer(tmp_path / "b.npz")
+    found = call("export", first, second, "--format", "bvh,glb", "--out", tmp_path / "out")
+    assert found.code == 130 and "nothing half-written" in found.error
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("format_", ["bvh", "glb", "csv", "npz"])
 def test_a_disk_that_fills_up_leaves_nothing(call: Call, tmp_path: Path, format_: str) -> None:
     """No file may grow beyond 20,000 bytes for a while, which a write meets as it meets a full disk."""
