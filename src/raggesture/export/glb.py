@@ -122,6 +122,10 @@ def _rotation_track(rotations: NDArray[np.float32], *, quantise: bool) -> NDArra
     return np.rint(found * _INT16_MAX) if quantise else found
 
 
+def _key_times(keys: int, fps: float) -> NDArray[np.float64]:
+    return np.arange(keys) / fps
+
+
 def _animation(into: _Blocks, motion: Motion, tracks: Iterable[tuple[int, str, Block, bool]]) -> dict[str, Any]:
     samplers: list[dict[str, Any]] = []
     channels: list[dict[str, Any]] = []
@@ -129,7 +133,7 @@ def _animation(into: _Blocks, motion: Motion, tracks: Iterable[tuple[int, str, B
     for node, path, values, still in tracks:
         keys = 1 if still else motion.frames
         if keys not in times:
-            times[keys] = into.add(Block("f4", "SCALAR", keys, lambda keys=keys: np.arange(keys) / motion.fps, bounded=True))  # type: ignore[misc]
+            times[keys] = into.add(Block("f4", "SCALAR", keys, partial(_key_times, keys, motion.fps), bounded=True))
         samplers.append({"input": times[keys], "output": into.add(values), "interpolation": "LINEAR"})
         channels.append({"sampler": len(samplers) - 1, "target": {"node": node, "path": path}})
     return {"samplers": samplers, "channels": channels}
