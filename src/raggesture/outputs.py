@@ -6,6 +6,7 @@ done; a fault or an interrupt removes what was begun. Nothing is overwritten unl
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from raggesture.errors import UsageError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -97,8 +100,9 @@ def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[tuple[P
         for folder in folders:
             with suppress(OSError):
                 folder.rmdir()
-        if isinstance(fault, OSError) and fault.filename is not None and Path(os.fsdecode(fault.filename)) in partial:
-            raise UsageError(f"{fault.filename}: cannot be written ({fault.strerror}); expected room and rights to write - choose another --out") from fault
+        if isinstance(fault, OSError) and (fault.errno in _NO_ROOM or (fault.filename is not None and Path(os.fsdecode(fault.filename)) in partial)):
+            subject = fault.filename or ", ".join(map(str, paths))  # a write that finds no room does not say where
+            raise UsageError(f"{subject}: cannot be written ({fault.strerror}); expected room and rights to write - choose another --out") from fault
         raise
 
 

@@ -1,49 +1,131 @@
-"""``raggesture export``: a motion that exists, in another format."""
+"""``raggesture export``: motions that exist, in other formats."""
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from raggesture.cli import options as o
-from raggesture.cli.console import LOGGER, result, result_json
+from raggesture.cli.console import LOGGER, Progress, error_line, progress_bar, result, result_json
 from raggesture.cli.scene import Scene
+from raggesture.errors import InputError, RaggestureError, UsageError
 
-SCHEMA = 1
+SCHEMA = 2
+_OF_MOTION = "motion: "
+"""So begins what an exporter says of the motion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A motion, its voice (None: what lies beside it) and the files to be made of it."""
+
+    motion: Path
+    audio: Path | None
+    outputs: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job; ``code`` 0 is success."""
+
+    job: Job
+    error: str = ""
+    code: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        if self.code:
+            return {"motion": str(self.job.motion), "error": self.error, "exit_code": self.code}
+        return {"motion": str(self.job.motion), "outputs": [str(path) for path in self.job.outputs]}
 
 
 def export(
-    motion: Annotated[Path, typer.Argument(metavar="MOTION", help="An npz of generate, or of BEAT2.")],
-    formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Comma list: npz, html or a plugin's.")] = "html",
+    motions: Annotated[list[Path], typer.Argument(metavar="MOTION", help="SMPL-X npz files: of generate, of BEAT2, of a peer.")],
+    formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Comma list: npz, html, bvh, glb, csv or a plugin's.")] = "html",
     out: o.Out = Path(),
-    audio: Annotated[Path | None, typer.Option("--audio", metavar="FILE", help="The voice; default: a .wav beside the motion, if there is one.")] = None,
+    audio: Annotated[
+        Path | None, typer.Option("--audio", metavar="FILE", help="The voice of a single MOTION; default: a .wav beside it, if there is one.")
+    ] = None,
+    profile: o.Profile = None,
     force: o.Force = False,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Write MOTION in other formats, with the voice and the trace that lie beside it."""
+    """Write each MOTION in other formats, with the voice and the trace that lie beside it."""
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.config import Overrides, load_settings
-        from raggesture.outputs import new_files
 
         names = list(dict.fromkeys(each.strip() for each in formats.split(",") if each.strip()))
-        settings = load_settings(overrides=Overrides({"formats": (names, "--format")}))
+        settings = load_settings(profile, overrides=Overrides({"formats": (names, "--format")}))
         for fault in settings.parts.faults:
             LOGGER.warning("%s - see 'raggesture plugins list'", fault)
         exporters: tuple[Any, ...] = settings.exporters()
-        paths = [out / f"{motion.stem}{exporter.suffix}" for exporter in exporters]
-        with new_files(paths, force=force) as partial:
-            scene = _scene(motion, audio)
-            for exporter, path in zip(exporters, partial, strict=True):
-                exporter.write(scene, path)
-        if as_json:
-            result_json({"schema": SCHEMA, "motion": str(motion), "outputs": [str(path) for path in paths]})
-        else:
-            for path in paths:
-                result(str(path))
+        jobs = _jobs(motions, audio, out, [exporter.suffix for exporter in exporters], force=force)
+        with progress_bar(quiet=quiet) as progress:
+            done = [_attempt(job, exporters, progress, (k / len(jobs), 1 / len(jobs)), force=force) for k, job in enumerate(jobs)]
+        _report(done, as_json=as_json)
+
+
+def _jobs(motions: Sequence[Path], audio: Path | None, out: Path, suffixes: Sequence[str], *, force: bool) -> list[Job]:
+    """The work, refused before it begins if two motions would become one file or an output stands in the way."""
+    from raggesture.outputs import check_output
+
+    if audio is not None and len(motions) > 1:
+        raise UsageError(f"--audio {audio}: given with {len(motions)} motions; expected one motion - put each voice beside its motion as a .wav of its name")
+    jobs: list[Job] = []
+    taken: dict[str, Path] = {}
+    for motion in motions:
+        if motion.stem in taken:
+            raise UsageError(f"{motion}: has the name of {taken[motion.stem]}; expected names that differ - export them to two folders with --out")
+        taken[motion.stem] = motion
+        jobs.append(Job(motion, audio, tuple(out / f"{motion.stem}{suffix}" for suffix in suffixes)))
+    for path in (path for job in jobs for path in job.outputs):
+        check_output(path, force=force)
+    return jobs
+
+
+def _attempt(job: Job, exporters: Sequence[Any], progress: Progress, share: tuple[float, float], *, force: bool) -> Outcome:
+    """One job. ``share``: where it starts in all of the work, and how much of it it is."""
+    from raggesture.outputs import new_files
+
+    start, part = share
+    try:
+        with new_files(job.outputs, force=force) as partial:
+            progress(job.motion.name, start)
+            scene = _scene(job.motion, job.audio)
+            for k, (exporter, path) in enumerate(zip(exporters, partial, strict=True)):
+                progress(f"{job.motion.name}: {exporter.name}", start + part * k / len(exporters))
+                _write(exporter, scene, path, job.motion)
+    except RaggestureError as fault:
+        error_line(fault)
+        return Outcome(job, str(fault), fault.exit_code)
+    return Outcome(job)
+
+
+def _write(exporter: Any, scene: Scene, path: Path, motion: Path) -> None:
+    try:
+        exporter.write(scene, path)
+    except InputError as fault:  # an exporter knows the motion, not its file
+        said = str(fault)
+        raise InputError(f"{motion}: {said.removeprefix(_OF_MOTION)}" if said.startswith(_OF_MOTION) else said) from fault
+
+
+def _report(done: Sequence[Outcome], *, as_json: bool) -> None:
+    """Say what was made; raises typer.Exit with the worst exit code if something failed."""
+    if as_json:
+        result_json({"schema": SCHEMA, "results": [each.to_json() for each in done]})
+    else:
+        for path in (path for each in done if not each.code for path in each.job.outputs):
+            result(str(path))
+    worst = max(each.code for each in done)
+    if worst:
+        raise typer.Exit(worst)
 
 
 def _scene(path: Path, audio: Path | None) -> Scene:
@@ -53,6 +135,8 @@ def _scene(path: Path, audio: Path | None) -> Scene:
     from raggesture.types import Speech, Transcript
 
     motion = read_npz(path)
+    if _has_shape(path):
+        LOGGER.warning("%s: its body shape (betas) is left out: every format has the mean body", path)
     trace_path = path.with_suffix(".trace.json")
     trace = read_trace(trace_path) if trace_path.is_file() else None
     beside = path.with_suffix(".wav")
@@ -61,3 +145,13 @@ def _scene(path: Path, audio: Path | None) -> Scene:
     if voice is not None:
         speech = Speech(path.stem, load_audio(voice), trace.transcript if trace is not None else Transcript(()))
     return Scene(path.stem, motion, speech, trace.to_json() if trace is not None else None)
+
+
+def _has_shape(path: Path) -> bool:
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return "betas" in archive and bool(np.any(archive["betas"]))
+    except (ValueError, OSError, zipfile.BadZipFile):  # a shape that cannot be read is left out as well
+        return True

@@ -19,13 +19,12 @@ from raggesture.body.joints import N_JOINTS, PARENTS
 from raggesture.body.skeleton import forward_kinematics, rest_joints
 from raggesture.clock import SAMPLE_RATE_HZ
 from raggesture.errors import InputError
+from raggesture.export.wooden import wooden
 from raggesture.motion import Motion
-from raggesture.resources import wheel_file
 
 ROTATION_QUANTUM_RAD = 1 / 2048
 TRANSLATION_QUANTUM_M = 1 / 4096
 _INT16_MAX = 32767
-_SKIN_INFLUENCES = 4
 _PEAKS_PER_SECOND = 100
 _MAX_PEAKS = 120_000
 _FLOOR_SAMPLES = 2000
@@ -100,39 +99,19 @@ def mannequin() -> Mannequin:
     Byte order of the packed block: positions (3, V) and faces (3, N) as ``packed`` writes them, then joints (V, 4) and
     weights (V, 4), one byte each (a vertex's weights sum to 255).
     """
-    from mannequin import Mannequin as Wooden
-
-    body = Wooden("wooden", flat_hand_mean=True)
-    vertices = np.asarray(body.vertices(body.rest_pose()), np.float64)  # (V, 3)
-    with np.load(wheel_file("mannequin", "assets/wooden.npz", distribution="mannequin-x"), allow_pickle=False) as asset:
-        joints, weights = _strongest(asset["skin_joint_indices"], asset["skin_weights"], asset["skin_rigid_joint_indices"])
-        names, starts, counts = asset["skin_part_names"], asset["skin_part_vertex_starts"], asset["skin_part_vertex_counts"]
+    body = wooden()
+    vertices = body.vertices
     low, span = vertices.min(axis=0), np.ptp(vertices, axis=0)
     places = np.rint((vertices - low) / span * 65535).astype(np.uint16).view(np.int16)
-    faces = np.asarray(body.faces, np.uint16).view(np.int16)  # (N, 3)
-    blocks = [_planes(places.T), _planes(faces.T), joints.tobytes(), weights.tobytes()]
-    parts = tuple((str(name).startswith("joint"), int(start), int(count)) for name, start, count in zip(names, starts, counts, strict=True))
+    faces = body.faces.astype(np.uint16).view(np.int16)  # (N, 3)
+    blocks = [_planes(places.T), _planes(faces.T), body.joints.tobytes(), body.weights.tobytes()]
     data = base64_text(gzip.compress(b"".join(blocks), 9, mtime=0))
-    return Mannequin(len(vertices), len(faces), tuple(low.tolist()), tuple(span.tolist()), parts, data)
+    return Mannequin(len(vertices), len(faces), tuple(low.tolist()), tuple(span.tolist()), body.parts, data)
 
 
 def _planes(values: NDArray[np.int16]) -> bytes:
     steps = np.diff(values.astype(np.int32), axis=1, prepend=0).astype(np.uint16)
     return (steps & 255).astype(np.uint8).tobytes() + (steps >> 8).astype(np.uint8).tobytes()
-
-
-def _strongest(joints: NDArray[np.int16], weights: NDArray[np.float32], rigid: NDArray[np.int16]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The four strongest influences, joints renumbered to SMPL-X's 55, weights as bytes that sum to 255."""
-    strongest = np.argsort(-weights, axis=1, kind="stable")[:, :_SKIN_INFLUENCES]
-    joints, weights = np.take_along_axis(joints, strongest, 1).copy(), np.take_along_axis(weights, strongest, 1).astype(np.float64)
-    whole = rigid >= 0
-    joints[whole] = rigid[whole, None]
-    weights[whole] = (1.0, 0.0, 0.0, 0.0)
-    quantised_weights = np.rint(weights / weights.sum(axis=1, keepdims=True) * 255).astype(np.int64)
-    quantised_weights[:, 0] += 255 - quantised_weights.sum(axis=1)
-    # mannequin-x: 22 body joints, two hand roots that stay at the wrists, 30 finger joints; SMPL-X: jaw and eyes between
-    renumbered = np.array([*range(22), 20, 21, *range(25, N_JOINTS)], np.uint8)
-    return renumbered[joints], quantised_weights.astype(np.uint8)
 
 
 def skeleton_data() -> dict[str, object]:

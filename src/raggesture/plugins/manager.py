@@ -33,7 +33,10 @@ ENVIRONMENT = "RAGGESTURE_PLUGINS"
 BUILTINS: Mapping[PartKind, tuple[str, ...]] = {
     RETRIEVERS: ("raggesture.retrieval.by_llm", "raggesture.retrieval.by_discourse", "raggesture.retrieval.by_gesture_type", "raggesture.retrieval.by_none"),
     SCHEDULES: ("raggesture.diffusion.schedules",),
-    EXPORTERS: ("raggesture.export.npz", "raggesture.export.html", "raggesture.export.mp4"),
+    EXPORTERS: (
+        *("raggesture.export.npz", "raggesture.export.html", "raggesture.export.mp4"),
+        *("raggesture.export.bvh", "raggesture.export.glb", "raggesture.export.face_csv"),
+    ),
     INDEX_BACKENDS: (),
 }
 """The modules of this package that end in a ``@hookimpl``, by what they bring."""
