@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,11 +22,13 @@ _OF_MOTION = "motion: "
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A motion, its voice (None: what lies beside it) and the files to be made of it."""
+    """A motion, its voice (None: what lies beside it), the files to be made of it, and what is shown beside it, with what the two are called."""
 
     motion: Path
     audio: Path | None
     outputs: tuple[Path, ...]
+    beside: Path | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,15 @@ class Outcome:
 
 def export(
     motions: Annotated[list[Path], typer.Argument(metavar="MOTION", help="SMPL-X npz files: of generate, of BEAT2, of a peer.")],
-    formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Comma list: npz, html, bvh, glb, csv or a plugin's.")] = "html",
+    formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Comma list: npz, html, mp4, bvh, glb, csv or a plugin's.")] = "html",
     out: o.Out = Path(),
     audio: Annotated[
         Path | None, typer.Option("--audio", metavar="FILE", help="The voice of a single MOTION; default: a .wav beside it, if there is one.")
     ] = None,
+    beside: Annotated[
+        Path | None, typer.Option("--side-by-side", metavar="FILE", help="Another motion, to the right of a single MOTION in one film (mp4).")
+    ] = None,
+    labels: Annotated[str | None, typer.Option("--labels", metavar="LEFT,RIGHT", help="What the two are called; default: their files' names.")] = None,
     profile: o.Profile = None,
     force: o.Force = False,
     as_json: o.Json = False,
@@ -67,6 +73,8 @@ def export(
             LOGGER.warning("%s - see 'raggesture plugins list'", fault)
         exporters: tuple[Any, ...] = settings.exporters()
         jobs = _jobs(motions, audio, out, [exporter.suffix for exporter in exporters], force=force)
+        if beside is not None or labels is not None:
+            jobs = [_together(jobs, beside, labels, exporters)]
         with progress_bar(quiet=quiet) as progress:
             done = [_attempt(job, exporters, progress, (k / len(jobs), 1 / len(jobs)), force=force) for k, job in enumerate(jobs)]
         _report(done, as_json=as_json)
@@ -90,6 +98,21 @@ def _jobs(motions: Sequence[Path], audio: Path | None, out: Path, suffixes: Sequ
     return jobs
 
 
+def _together(jobs: Sequence[Job], beside: Path | None, labels: str | None, exporters: Sequence[Any]) -> Job:
+    """The one job that shows two motions, refused unless there are two and every format can."""
+    if beside is None:
+        raise UsageError("--labels: given without --side-by-side; expected two motions to tell apart - add --side-by-side FILE")
+    if len(jobs) != 1:
+        raise UsageError(f"--side-by-side {beside}: given with {len(jobs)} motions; expected one - make one film at a time")
+    for exporter in exporters:
+        if not hasattr(exporter, "write_together"):
+            raise UsageError(f"--side-by-side: format {exporter.name!r} shows one result; expected mp4 - choose --format mp4")
+    names = tuple(name.strip() for name in labels.split(",")) if labels is not None else (jobs[0].motion.stem, beside.stem)
+    if len(names) != 2:
+        raise UsageError(f"--labels {labels}: {len(names)} labels; expected two, parted by a comma - write LEFT,RIGHT")
+    return replace(jobs[0], beside=beside, labels=names)
+
+
 def _attempt(job: Job, exporters: Sequence[Any], progress: Progress, share: tuple[float, float], *, force: bool) -> Outcome:
     """One job. ``share``: where it starts in all of the work, and how much of it it is."""
     from raggesture.outputs import new_files
@@ -99,9 +122,13 @@ def _attempt(job: Job, exporters: Sequence[Any], progress: Progress, share: tupl
         with new_files(job.outputs, force=force) as partial:
             progress(job.motion.name, start)
             scene = _scene(job.motion, job.audio)
+            other = None if job.beside is None else _scene(job.beside, None)
             for k, (exporter, path) in enumerate(zip(exporters, partial, strict=True)):
                 progress(f"{job.motion.name}: {exporter.name}", start + part * k / len(exporters))
-                _write(exporter, scene, path, job.motion)
+                if other is None:
+                    _write(exporter, scene, path, job.motion)
+                else:
+                    exporter.write_together([replace(each, name=name) for each, name in zip((scene, other), job.labels, strict=True)], path)
     except RaggestureError as fault:
         error_line(fault)
         return Outcome(job, str(fault), fault.exit_code)

@@ -102,7 +102,13 @@ Transcript = Annotated[
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the outputs.", rich_help_panel=_WHERE)]
 Formats = Annotated[
     str | None,
-    typer.Option("--format", metavar="LIST", autocompletion=_formats, help="Comma list: npz, html or a plugin's. (default: npz,html)", rich_help_panel=_WHERE),
+    typer.Option(
+        "--format",
+        metavar="LIST",
+        autocompletion=_formats,
+        help="Comma list: npz, html, mp4, bvh, glb, csv or a plugin's. (default: npz,html)",
+        rich_help_panel=_WHERE,
+    ),
 ]
 Plan = Annotated[
     Path | None,

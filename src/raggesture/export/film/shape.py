@@ -1,12 +1,10 @@
-"""The surface that is drawn: the wooden mannequin of the page, thinned to what a film's pixels can show, with a face.
+"""The surface that is drawn: the wooden mannequin, thinned to what a film's pixels can show, with a face.
 
 A vertex is bound to at most four of 56 bones: SMPL-X's 55 joints, and the mouth, which opens with the jaw.
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.body.joints import JOINT_NAMES, N_JOINTS
+from raggesture.export import wooden as wood
 from raggesture.export.film.look import BALL, DARK, NOSE, WOOD, Colour
-from raggesture.export.tracks import mannequin
 
 HEAD, JAW = JOINT_NAMES.index("head"), JOINT_NAMES.index("jaw")
 MOUTH = N_JOINTS
@@ -130,18 +128,11 @@ def _grain(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _skin() -> tuple[Shape, NDArray[np.int64]]:
-    """The mannequin of the page, unpacked, and the part of each vertex."""
-    body = mannequin()
-    v, n = body.vertices, body.faces
-    raw = np.frombuffer(gzip.decompress(base64.b64decode(body.data)), np.uint8)
-
-    def rows(at: int, count: int) -> NDArray[np.uint16]:
-        planes = raw[at : at + 6 * count].reshape(2, 3, count).astype(np.uint16)
-        return np.cumsum(planes[0] | (planes[1] << 8), axis=1, dtype=np.uint16).T
-
-    vertices = (rows(0, v) / 65535 * body.span + body.low).astype(np.float32)
-    faces = rows(6 * v, n).astype(np.int32)
-    bones, weights = raw[-8 * v : -4 * v].reshape(v, 4), raw[-4 * v :].reshape(v, 4) / np.float32(255)
+    """The wooden body, and the part of each vertex."""
+    body = wood.wooden()
+    v = len(body.vertices)
+    vertices, faces = body.vertices.astype(np.float32), body.faces.astype(np.int32)
+    bones, weights = body.joints, body.weights / np.float32(255)
     groups, colours = np.zeros(v, np.int64), np.zeros((v, 3), np.uint8)
     for k, (ball, start, count) in enumerate(body.parts):
         groups[start : start + count] = k
