@@ -68,17 +68,25 @@ class Account:
         """All words."""
         return Transcript(tuple(self.words), source=self.source or "silence")
 
+    @property
+    def cues(self) -> Cues:
+        """All cues."""
+        return Cues(tuple(self.relations), tuple(self.prominence), tuple(self.stress_s))
+
+    def fact(self, file: Path | None = None) -> SpeechFact:
+        """Facts of the recording."""
+        facts = self.voice.facts
+        return SpeechFact(self.name, file.name if file else "", facts.duration_s, SAMPLE_RATE_HZ, facts.sha256, self.speaker)
+
     def trace(self, identities: tuple[Identity, Identity | None], seed: int, settings: Mapping[str, Setting] | None, file: Path | None = None) -> Trace:
         """The whole account."""
-        facts = self.voice.facts
         silent = Speech(self.name, np.zeros(0, np.float32), self.transcript, self.speaker)
         trace = Trace.of(
-            speech=silent, cues=Cues(tuple(self.relations), tuple(self.prominence), tuple(self.stress_s)), queries=self.queries, hits=self.hits,
+            speech=silent, cues=self.cues, queries=self.queries, hits=self.hits,
             runners_up=self.runners_up, placements=self.inserted, drops=self.drops, settings=settings, seed=seed, model=identities[0],
             index=identities[1], timings_s=self.timings_s, notes=self.notes,
         )  # fmt: skip
-        fact = SpeechFact(self.name, file.name if file else "", facts.duration_s, SAMPLE_RATE_HZ, facts.sha256, self.speaker)
-        return replace(trace, speech=fact)
+        return replace(trace, speech=self.fact(file))
 
 
 def _hit(query: Query, found: Found | HitFact) -> Hit:

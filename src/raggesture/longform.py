@@ -23,6 +23,12 @@ from raggesture.models.conditions import Conditions
 from raggesture.motion_stream import MotionStream, StreamOptions
 from raggesture.options import GenerateOptions
 from raggesture.pipeline import Pipeline, Progress, Stopwatch, checked_rates
+from raggesture.plan_file.checks import refuse_other
+from raggesture.plan_file.data import GivenPlan, PlanFile
+from raggesture.plan_file.following import Followed, find_given, tell_drops
+from raggesture.plan_file.made import plan_file_for
+from raggesture.plan_file.words import Said
+from raggesture.planner import made_with
 from raggesture.planning import Plan, Searched, place_found, search
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
 from raggesture.retrieval.place import owner_of
@@ -78,13 +84,20 @@ class LongForm:
         self._rates = checked_rates(schedule, options.steps)
         self._watch = Stopwatch(progress)
 
-    def run(self, speech: LongSpeech, work: Work) -> Account:
-        """Make all of the motion, piece by piece into ``work``; what is there already is not made again. Returns the account of the whole."""
+    def run(self, speech: LongSpeech, work: Work, given: GivenPlan | None = None) -> Account:
+        """Make all of the motion, piece by piece into ``work``; what is there already is not made again. Returns the account of the whole.
+
+        Args:
+            given: a plan to follow instead of asking the retriever.
+
+        Raises:
+            InputError: the plan is for another recording, or a gesture of it cannot be made as it says.
+        """
         duration_s = speech.voice.facts.duration_s
         account = Account(speech.name, speech.voice, speech.speaker)
         starts = window_starts(duration_s)
         loop = self._pipeline.loop(self._options, self._rates, 0)
-        ready = self._ready(speech, work, starts, account)
+        ready = self._ready(speech, work, starts, account, given)
         frames = frames_of_seconds(duration_s, MOTION_FPS)
         made = self._leapfrog(ready, loop, work, len(starts), frames) if self._parallel else self._sequential(ready, loop, work, frames)
         for window, result in made:
@@ -93,30 +106,36 @@ class LongForm:
         account.timings_s.update(self._watch.laps)
         return account
 
+    def plan(self, speech: LongSpeech, work: Work, given: GivenPlan | None = None) -> tuple[PlanFile, Transcript]:
+        """Which gestures ``run`` would make, as a file to edit, and the words that were heard."""
+        account = Account(speech.name, speech.voice, speech.speaker)
+        starts = window_starts(speech.voice.facts.duration_s)
+        plans = [window.plan for window in self._ready(speech, work, starts, account, given)]
+        placements = tuple(placement for plan in plans for placement in plan.placements)
+        whole = Plan(tuple(account.queries), (), account.runners_up, placements, tuple(account.drops))
+        file = plan_file_for(whole, account.fact(), starts, made_with(self._pipeline.identities, self._retriever.name))
+        return file, account.transcript
+
     def _lap(self, stage: str, done: float | None = None) -> None:
         self._watch.lap(stage, self._done if done is None else done)
         self._done = self._done if done is None else done
 
     _done = 0.0
 
-    def _ready(self, speech: LongSpeech, work: Work, starts: Sequence[int], account: Account) -> Iterator[ReadyWindow]:
+    def _ready(self, speech: LongSpeech, work: Work, starts: Sequence[int], account: Account, given: GivenPlan | None) -> Iterator[ReadyWindow]:
         """The windows in order, each as soon as the sections that it sees are understood."""
         facts, number = speech.voice.facts, 0
         heard: list[tuple[Section, SpeechConditions]] = []
-        pending = Searched()
-
-        def known(section: int) -> Transcript | None:
-            kept = work.section(section)
-            return None if kept is None else kept.transcript
-
-        for section in sections(speech.voice.blocks(), speech.words, facts.samples, known):
-            found = self._understood(section, speech, work, account)
+        followed = None if given is None else self._followed(given, speech, work, starts)
+        pending, fixed = (Searched(), None) if followed is None else (followed.found, followed.fixed)
+        for section in _sections(speech, work):
+            found = self._understood(section, speech, work, account, search_too=followed is None)
             pending = pending.joined(found)
             heard.append((section, self._conditions(section)))
             self._lap("understand")
             while number < len(starts) and (section.last or seconds_of_frame(starts[number] + WINDOW_FRAMES) <= section.end_s + 1e-6):
                 own, pending = pending.parted(lambda query: self._owner(query.stroke_s, starts) <= number)  # noqa: B023 - called at once
-                plan = place_found(own, facts.duration_s, starts, self._options, self._pipeline.index, leapfrog=bool(self._parallel))
+                plan = place_found(own, facts.duration_s, starts, self._options, self._pipeline.index, leapfrog=bool(self._parallel), fixed=fixed)
                 account.place(plan)
                 yield ReadyWindow(number, plan, self._hearing(tuple(heard), starts[number], speech.speaker))
                 number += 1
@@ -128,13 +147,32 @@ class LongForm:
         owner = owner_of(chunk_of_frame(frame_of_seconds(stroke_s)), starts, leapfrog=bool(self._parallel))
         return len(starts) - 1 if owner is None else owner
 
-    def _understood(self, section: Section, speech: LongSpeech, work: Work, account: Account) -> Searched:
+    def _followed(self, given: GivenPlan, speech: LongSpeech, work: Work, starts: Sequence[int]) -> Followed:
+        """What a plan asks for. All of the speech is heard first: a gesture may name nothing but its word."""
+        account, facts = Account(speech.name, speech.voice, speech.speaker), speech.voice.facts
+        refuse_other(given, account.fact())
+        for section in _sections(speech, work):
+            self._understood(section, speech, work, account, search_too=False)
+        self._lap("understand")
+        said, here, leapfrog = Said.of_words(tuple(account.words), facts.duration_s), made_with(self._pipeline.identities), bool(self._parallel)
+        options, index = self._options, self._pipeline.index
+        followed = find_given(
+            given, said, account.cues, options, self._retriever, index, starts, here, voice=facts.voice, speaker=speech.speaker, leapfrog=leapfrog
+        )
+        placed = place_found(followed.found, facts.duration_s, starts, options, index, leapfrog=leapfrog, fixed=followed.fixed)
+        if index is not None:
+            tell_drops(given, followed, placed.drops)  # before hours of work, not in the middle
+        return followed
+
+    def _understood(self, section: Section, speech: LongSpeech, work: Work, account: Account, *, search_too: bool) -> Searched:
         """What a section asks for, with times of the whole speech; from the work folder where it was understood before."""
         trace = work.section(section.number)
         if trace is None:
             heard = Speech(speech.name, section.wave, section.transcript, speech.speaker)
             cues = find_cues(heard)
-            found = search(heard, cues, self._options, self._retriever, self._pipeline.index, speech.voice.facts.voice)
+            found = Searched()
+            if search_too:
+                found = search(heard, cues, self._options, self._retriever, self._pipeline.index, speech.voice.facts.voice)
             hits = [hit for hit in found.hits if hit]
             trace = Trace.of(speech=heard, cues=cues, queries=found.queries, hits=hits, runners_up=found.runners_up, notes=found.notes)
             work.put_section(section.number, trace)
@@ -197,3 +235,13 @@ class LongForm:
                 yield window, made
                 following += 1
         work.put_motion(following, stream.end())
+
+
+def _sections(speech: LongSpeech, work: Work) -> Iterator[Section]:
+    """The speech in sections; those that were understood before keep their words."""
+
+    def known(section: int) -> Transcript | None:
+        kept = work.section(section)
+        return None if kept is None else kept.transcript
+
+    return sections(speech.voice.blocks(), speech.words, speech.voice.facts.samples, known)

@@ -16,7 +16,7 @@ from helpers_synthesis import Asking, Rates, toy_pipeline
 from raggesture.account import Account
 from raggesture.clock import CHUNK_FRAMES, MOTION_FPS, WINDOW_CHUNKS, frames_of_seconds
 from raggesture.diffusion.schedules import Hold, HoldOptions
-from raggesture.errors import ConfigError, UsageError
+from raggesture.errors import ConfigError, InputError, UsageError
 from raggesture.leapfrog import batches
 from raggesture.longform import LongForm, LongSpeech, ReadyWindow
 from raggesture.longform_files import whole_of, write_whole
@@ -24,6 +24,8 @@ from raggesture.longform_work import Work, open_work
 from raggesture.motion import Motion, read_npz, write_npz
 from raggesture.options import GenerateOptions
 from raggesture.pipeline import Pipeline
+from raggesture.plan_file.reading import read_plan
+from raggesture.plan_file.writing import write_plan
 from raggesture.retrieval.place import owner_of
 from raggesture.speech.sections import Timed
 from raggesture.speech.voice_file import VoiceFile
@@ -199,6 +201,34 @@ def test_work_of_another_job_is_not_gone_on_with(tmp_path: Path) -> None:
     assert not anew.resumed and anew.window(0) is None
     anew.remove()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("parallel", [0, 2])
+def test_a_plan_of_many_sections_followed_unedited_changes_no_byte_and_edited_what_it_says(
+    pipeline: Pipeline, recording: Path, whole: tuple[Trace, Motion, Work], tmp_path: Path, parallel: int
+) -> None:
+    free = whole[2] if not parallel else made(pipeline, recording, tmp_path / "free", parallel=parallel)[2]
+    planning = open_work(tmp_path / "planning", {}, resume=True)
+    planned, heard = form(pipeline, parallel=parallel).plan(long_speech(recording), planning)
+    assert not planning.motions() and [w.text for w in heard.words] == [w.text for w in TRANSCRIPT.words]
+    path = tmp_path / "long.plan.toml"
+    write_plan(planned, path, heard)
+    retriever = EveryFifth()
+    work = open_work(tmp_path / "followed", {}, resume=True)
+    account = LongForm(pipeline, OPTIONS, retriever, HOLD, parallel=parallel).run(long_speech(recording), work, read_plan(path))
+    assert retriever.asked == []
+    assert [p.read_bytes() for p in work.motions()] == [p.read_bytes() for p in free.motions()]
+    assert len(account.inserted) == len(planned.gesture) and any("followed the plan" in note for note in account.notes)
+    fewer = replace(planned, gesture=planned.gesture[1:])
+    write_plan(fewer, path, heard)
+    edited = open_work(tmp_path / "edited", {}, resume=True)
+    account = form(pipeline, parallel=parallel).run(long_speech(recording), edited, read_plan(path))
+    assert len(account.inserted) == len(planned.gesture) - 1
+    assert edited.motions()[0].read_bytes() != work.motions()[0].read_bytes()
+    other = replace(planned, speech=replace(planned.speech, sha256="0" * 64))
+    write_plan(other, path)
+    with pytest.raises(InputError, match="is for 'long'"):
+        form(pipeline, parallel=parallel).run(long_speech(recording), open_work(tmp_path / "other", {}, resume=True), read_plan(path))
 
 
 @pytest.mark.parametrize("parallel", [1, 3])

@@ -15,6 +15,7 @@ from raggesture.cli.console import LOGGER, Progress, progress_bar
 from raggesture.cli.follow import DEFAULT_STEPS, FollowRequest
 from raggesture.cli.follow import follow as run_follow
 from raggesture.cli.generate import Done, Job, Request, Worker, flags, load_pipeline, options_of, run_with, settings_of
+from raggesture.cli.plan import given_plan
 from raggesture.cli.scene import Scene
 from raggesture.cli.unfinished import cut_off
 from raggesture.errors import RaggestureError, UsageError
@@ -22,9 +23,10 @@ from raggesture.errors import RaggestureError, UsageError
 if TYPE_CHECKING:
     from raggesture.account import Account
     from raggesture.config import Settings
-    from raggesture.longform import LongSpeech
+    from raggesture.longform import LongForm, LongSpeech
     from raggesture.longform_work import Work
     from raggesture.pipeline import Pipeline
+    from raggesture.plan_file.data import GivenPlan
 
 WORK_SUFFIX = ".longform"
 LONGEST_PAGE_S = 600.0
@@ -105,8 +107,7 @@ def longform(
             run_follow(settings, FollowRequest(speeches[0], out, words, word_delay, patience, stride, lookahead, force))
             return
         request = Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only)
-        in_memory = plan is not None or plan_only  # a plan is made for the whole speech, and its words are looked up in the whole transcript
-        if in_memory or settings.compat.guided_loop == "released":  # whose noise is drawn for all windows beforehand, as published
+        if settings.compat.guided_loop == "released":  # its noise is drawn for all windows beforehand: made in memory, as published
             run_with(settings, request, lambda exporters: Worker(settings, exporters, request))
             return
         run_with(settings, request, lambda exporters: LongWorker(settings, exporters, request, How(parallel, resume)))
@@ -162,25 +163,33 @@ class LongWorker:
         kept = self._kept(job, speech.voice.facts.duration_s)
         for _, path in kept:
             check_output(path, force=self._request.force)
+        given = given_plan(self._request.plan, job.speech)
         if self._pipeline is None:
             progress("loading the model", 0.0)
             self._pipeline = load_pipeline(self._settings)
         folder = job.outputs[-1].with_name(f"{job.speech.stem}{WORK_SUFFIX}")
-        work = open_job(folder, self._job(job, speech), resume=self._how.resume)
+        work = open_job(folder, self._job(job, speech, given), resume=self._how.resume)
         if work.resumed:
             LOGGER.info("%s: going on with the work of an earlier run", folder)
         try:
-            account = self._made(speech, work, progress)
-            self._deliver(job, account, work, kept, progress)
+            form = self._form(progress)
+            if self._request.plan_only:
+                gestures = self._write_plan(form, speech, work, given, kept[0][1])
+            else:
+                account = _made(form, speech, work, given)
+                self._deliver(job, account, work, kept, progress)
+                gestures = len(account.inserted)
         except BaseException:
             work.close()
             raise
         work.remove()
-        return Done(job.speech, tuple(path for _, path in kept), speech.voice.facts.duration_s, len(account.inserted))
+        return Done(job.speech, tuple(path for _, path in kept), speech.voice.facts.duration_s, gestures)
 
     def _kept(self, job: Job, duration_s: float) -> list[tuple[Any | None, Path]]:
         """The exporters with their paths, and the trace (None)."""
         asked = self._settings.origins["generate.formats"][1] != "default"
+        if self._request.plan_only:
+            return [(None, job.outputs[0])]
         kept: list[tuple[Any | None, Path]] = []
         for exporter, path in zip([*self._exporters, None], job.outputs, strict=True):
             if exporter is not None and exporter.name == "html" and duration_s > LONGEST_PAGE_S and not asked:
@@ -189,16 +198,22 @@ class LongWorker:
                 kept.append((exporter, path))
         return kept
 
-    def _made(self, speech: LongSpeech, work: Work, progress: Progress) -> Account:
+    def _form(self, progress: Progress) -> LongForm:
         from raggesture.longform import LongForm
 
         assert self._pipeline is not None
         options = options_of(self._settings)
-        form = LongForm(self._pipeline, options, self._retriever, self._schedule, parallel=self._how.parallel, progress=progress)
-        try:
-            return form.run(speech, work)
-        except OSError as fault:
-            raise cut_off(work, fault) from fault
+        return LongForm(self._pipeline, options, self._retriever, self._schedule, parallel=self._how.parallel, progress=progress)
+
+    def _write_plan(self, form: LongForm, speech: LongSpeech, work: Work, given: GivenPlan | None, path: Path) -> int:
+        """The plan alone; gives the number of its gestures."""
+        from raggesture.outputs import new_files
+        from raggesture.plan_file.writing import write_plan
+
+        planned, transcript = form.plan(speech, work, given)
+        with new_files([path], force=self._request.force) as (partial,):
+            write_plan(planned, partial, transcript)
+        return len(planned.gesture)
 
     def _deliver(self, job: Job, account: Account, work: Work, kept: Sequence[tuple[Any | None, Path]], progress: Progress) -> None:
         """Put the pieces together."""
@@ -211,6 +226,8 @@ class LongWorker:
         assert self._pipeline is not None
         progress("writing", 1.0)
         settings = {key: Setting(value, origin) for key, (value, origin) in self._settings.origins.items()}
+        if self._request.plan is not None:
+            settings["plan"] = Setting(self._request.plan.name, "command line --plan")
         trace = account.trace(self._pipeline.identities, self._settings.generate.seed, settings, job.speech)
         pieces = work.motions()
         scene: Scene | None = None
@@ -229,7 +246,7 @@ class LongWorker:
         except OSError as fault:
             raise cut_off(work, fault) from fault
 
-    def _job(self, job: Job, speech: LongSpeech) -> dict[str, Any]:
+    def _job(self, job: Job, speech: LongSpeech, given: GivenPlan | None) -> dict[str, Any]:
         """All that the motion depends on."""
         import torch
 
@@ -242,6 +259,8 @@ class LongWorker:
         return {
             "speech_sha256": speech.voice.facts.sha256,
             "transcript_sha256": "" if beside is None else hashlib.sha256(beside.read_bytes()).hexdigest(),
+            "plan_sha256": given.sha256 if given else "",
+            "plan_only": self._request.plan_only,
             "parallel": self._how.parallel,
             "model_sha256": model.sha256,
             "index_sha256": index.sha256 if index else "",
@@ -249,6 +268,13 @@ class LongWorker:
             "versions": found_versions(),
             "settings": {key: value for key, (value, _) in self._settings.origins.items() if not key.startswith(("generate.formats", "export."))},
         }
+
+
+def _made(form: LongForm, speech: LongSpeech, work: Work, given: GivenPlan | None) -> Account:
+    try:
+        return form.run(speech, work, given)
+    except OSError as fault:
+        raise cut_off(work, fault) from fault
 
 
 def open_job(folder: Path, job: dict[str, Any], *, resume: bool) -> Work:

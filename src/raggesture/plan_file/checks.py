@@ -14,7 +14,16 @@ def refuse_another_speech(given: GivenPlan, speech: Speech) -> None:
     Raises:
         InputError: it was made for another, told by its samples and not by its name.
     """
-    meant, fact = given.file.speech, SpeechFact.of(speech)
+    refuse_other(given, SpeechFact.of(speech))
+
+
+def refuse_other(given: GivenPlan, fact: SpeechFact) -> None:
+    """The same for a recording that is not at hand whole.
+
+    Raises:
+        InputError: the plan was made for another recording.
+    """
+    meant = given.file.speech
     if meant.sha256 != fact.sha256:
         raise InputError(
             f"{given.where}: is for {meant.name!r}, {seconds(meant.duration_s)}, sha256 {meant.sha256[:12]}...; expected a plan for {fact.name!r}, "

@@ -23,7 +23,11 @@ def plan_file_of(plan: Plan, speech: Speech, starts: Sequence[int], made: PlanMa
     Args:
         starts: first model frame of every window.
     """
-    fact = SpeechFact.of(speech)
+    return plan_file_for(plan, SpeechFact.of(speech), starts, made)
+
+
+def plan_file_for(plan: Plan, fact: SpeechFact, starts: Sequence[int], made: PlanMade) -> PlanFile:
+    """The same for a speech that is not at hand whole."""
     gestures = tuple(_gesture(place, plan.runners_up.get(place.hit.query, ()), starts) for place in plan.placements)
     return PlanFile(PlanSpeech(fact.name, _rounded(fact.duration_s), fact.sha256), made, gestures, tuple(_dropped(drop) for drop in plan.drops))
 

@@ -34,9 +34,13 @@ class Said:
     @classmethod
     def of(cls, speech: Speech) -> Said:
         """The words of ``speech``."""
-        words = speech.transcript.words
+        return cls.of_words(speech.transcript.words, speech.duration_s)
+
+    @classmethod
+    def of_words(cls, words: tuple[Word, ...], duration_s: float) -> Said:
+        """Words of a speech of ``duration_s``."""
         times = np.array([(word.start, word.end) for word in words]).reshape(-1, 2)
-        return cls(words, times[:, 0], times[:, 1], tuple(clean_word(word.text) for word in words), speech.duration_s)
+        return cls(words, times[:, 0], times[:, 1], tuple(clean_word(word.text) for word in words), duration_s)
 
 
 def query_of_gesture(gesture: PlanGesture, at: str, said: Said, cues: Cues, speaker: str = "") -> Query:
