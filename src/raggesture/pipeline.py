@@ -27,6 +27,7 @@ from raggesture.motion import Motion, double_rate
 from raggesture.options import GenerateOptions, check_options
 from raggesture.planning import make_plan
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
+from raggesture.plugins.rates import checked_rates
 from raggesture.resources import PACK_NAME, packaged_dir, sha256_of
 from raggesture.retrieval.index import Index
 from raggesture.speech.cues import find_cues
@@ -37,7 +38,7 @@ from raggesture.windowing import WindowJob, generator_of, make_released_window, 
 from raggesture.windows import STRIDE_FRAMES, join_windows, window_starts
 
 Progress = Callable[[str, float], None]
-__all__ = ["GenerateOptions", "Generation", "Pipeline", "Progress", "checked_rates"]
+__all__ = ["GenerateOptions", "Generation", "Pipeline", "Progress"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,18 +197,6 @@ class Pipeline:
             held = synthesizer.continuation(made.latents, moved=options.translation == "anchored")
             watch.lap("sample", 0.4 + 0.5 * (number + 1) / len(heard))
         return latents, inserted
-
-
-def checked_rates(schedule: GuidanceSchedule, n_steps: int) -> tuple[float, ...]:
-    """The schedule's rates, held against its contract.
-
-    Raises:
-        ConfigError: another number of rates than steps, or a rate outside [0, 1]: a fault of the schedule, which is named.
-    """
-    rates = tuple(schedule.rates(n_steps))
-    if len(rates) != n_steps or not all(0.0 <= rate <= 1.0 for rate in rates):
-        raise ConfigError(f"guidance {schedule.name!r}: returned {len(rates)} rates, from {rates[:3]}; expected {n_steps} in [0, 1] - correct the schedule")
-    return rates
 
 
 def _conditions(window: WindowConditions, speaker: int, device: torch.device) -> Conditions:

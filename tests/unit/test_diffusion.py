@@ -216,12 +216,50 @@ def test_hold_frees_the_last_fifth() -> None:
 
 def test_names_and_directions() -> None:
     named = {schedule.name: schedule(schedule.Options()) for schedule in schedules.raggesture_guidance_schedules()}
-    assert len(named) == 10
+    assert len(named) == 13 and {"hold", "constant", "replace", "none"} < set(named)
     decreasing, increasing = named["decreasing"].rates(50), named["increasing"].rates(50)
     assert decreasing[0] == closed_form_rate(0.1, 49) and decreasing[-1] == 0.0
     assert increasing == decreasing[::-1]
     assert named["drop_decreasing_till_25"].rates(50)[25:] == (0.0,) * 25
     assert named["all_zero"].rates(50) == (0.0,) * 50
+
+
+def test_ours() -> None:
+    assert schedules.Constant(schedules.ConstantOptions()).rates(4) == (0.3,) * 4
+    assert schedules.Constant(schedules.ConstantOptions(rate=0.5, start=0.25, stop=0.75)).rates(4) == (0.0, 0.5, 0.5, 0.0)
+    assert schedules.Replace(schedules.ShareOptions()).rates(7) == (1.0,) * 7
+    assert schedules.NoGuidance(schedules.ShareOptions()).rates(7) == (0.0,) * 7
+
+
+@pytest.mark.parametrize("schedule", schedules.raggesture_guidance_schedules(), ids=lambda schedule: schedule.name)
+def test_every_schedule_starts_stops_and_has_a_rate(schedule: type) -> None:
+    plain = schedule(schedule.Options(stop=1.0)).rates(50)
+    window = schedule(schedule.Options(start=0.2, stop=0.6)).rates(50)
+    assert window == (0.0,) * 10 + plain[10:30] + (0.0,) * 20
+    assert schedule(schedule.Options(start=0.5, stop=0.5)).rates(50) == (0.0,) * 50
+    full, half = (schedule(schedule.Options(rate=rate)).rates(50) for rate in (1.0, 0.5))
+    assert half == tuple(0.5 * rate for rate in full)
+    with pytest.raises(ValidationError, match=r"start 0\.7 at or before stop 0\.5"):
+        schedule.Options(start=0.7, stop=0.5)
+    for wrong in ({"start": -0.1}, {"stop": 1.1}, {"rate": 2.0}, {"rate": float("nan")}):
+        with pytest.raises(ValidationError):
+            schedule.Options(**wrong)
+
+
+def test_the_options_leave_the_published_lists_alone() -> None:
+    for schedule in schedules.PUBLISHED:
+        made = schedule(schedule.Options())
+        for steps in (20, 50):
+            assert made.rates(steps) == tuple(closed_form_rate(0.1, n) for n in reversed(made.iterations(steps)))
+
+
+def test_until_is_another_name_of_stop() -> None:
+    assert schedules.Hold(schedules.HoldOptions(until=0.5)).rates(10) == schedules.Hold(schedules.HoldOptions(stop=0.5)).rates(10)
+    assert schedules.HoldOptions(until=0.5, stop=0.5).end == 0.5
+    with pytest.raises(ValidationError, match=r"one of 'stop' \(0.9\) and 'until' \(0.5\), which mean the same"):
+        schedules.HoldOptions(until=0.5, stop=0.9)
+    with pytest.raises(ValidationError, match=r"start 0\.6 at or before stop 0\.5"):
+        schedules.HoldOptions(until=0.5, start=0.6)
 
 
 # --- inpainting

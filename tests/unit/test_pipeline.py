@@ -17,7 +17,8 @@ from raggesture.diffusion.schedules import Decreasing, Hold, HoldOptions, Iterat
 from raggesture.errors import ConfigError, ModelError
 from raggesture.models.checkpoint import save_model
 from raggesture.motion import write_npz
-from raggesture.pipeline import GenerateOptions, Generation, Pipeline, checked_rates
+from raggesture.pipeline import GenerateOptions, Generation, Pipeline
+from raggesture.plugins.rates import checked_rates
 from raggesture.retrieval.by_none import NoneOptions, NoneRetriever
 from raggesture.synthesis import Synthesizer
 from raggesture.trace import Setting, read_trace, write_trace
@@ -186,7 +187,7 @@ def test_random_states_are_left_alone(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("rates", [(1.0,) * (STEPS - 1), (1.0,) * (STEPS + 1), (), (1.5,) * STEPS, (-0.1,) * STEPS, (float("nan"),) * STEPS])
 def test_a_schedule_that_breaks_its_contract_is_named(pipeline: Pipeline, rates: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match=rf"guidance 'given': .*expected {STEPS} in \[0, 1\]"):
+    with pytest.raises(ConfigError, match=rf"guidance schedule 'given' .*expected {STEPS} rates in \[0, 1\]"):
         made(pipeline, toy_speech(2.0), schedule=Rates(rates))
     assert checked_rates(Rates([0.5] * STEPS), STEPS) == (0.5,) * STEPS
 
