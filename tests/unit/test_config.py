@@ -43,7 +43,7 @@ def test_the_default_profile_is_the_defaults_written_out() -> None:
     written = tomli.loads((packaged_dir("profiles") / "default.toml").read_text())
     assert Generate.model_validate_json(__import__("json").dumps(written["generate"])) == Generate()
     assert set(written["generate"]) == set(Generate.model_fields)
-    assert written["placement"] == Placement().model_dump()
+    assert written["placement"] == Placement().model_dump(mode="json")
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -124,7 +124,8 @@ def test_variables_without_a_double_underscore_are_not_settings() -> None:
         ('[guidance.hold]\nuntil = "x"\n', r"mine\.toml: guidance\.hold\.until: expected float, got str 'x'"),
         ("[guidance]\nuntil = 1\n", r"mine\.toml: guidance\.until: expected \[guidance\.NAME\] with keys, got int 1"),
         ("[guidance.hodl]\nuntil = 1\n", r"mine\.toml: guidance\.hodl\.until: guidance schedule 'hodl': unknown; did you mean 'hold'\?"),
-        ("[placement]\nchunks = 4\n", r"placement\.chunks: expected less than or equal to 3"),
+        ("[placement]\nchunks = 1\n", r"mine\.toml: placement\.chunks: expected 2 or 3 seconds of the exemplar \(one alone puts only half .*\), got int 1"),
+        ("[placement]\nchunks = 4\n", r"placement\.chunks: expected 2 or 3 seconds .* got int 4"),
         ("[compat]\nanything = 1\n", r"compat\.anything: unknown key"),
         ('[generate]\nsteps = 3\n[plugins]\nonly = "x"\n', r"plugins\.only: expected list"),
         ("this is not toml", r"mine\.toml: not TOML"),

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from raggesture.diffusion import schedules
 from raggesture.diffusion.ddim import invert, move, sample
-from raggesture.diffusion.guidance import AnchorGuide, Anchors, chain, rates_per_token
+from raggesture.diffusion.guidance import DIAL, AnchorGuide, Anchors, Dial, chain, mixed_start, rates_per_token
 from raggesture.diffusion.inpaint import Inpaint, paste
 from raggesture.diffusion.noise import NoiseSchedule, alphas_cumprod, published, respaced, spaced
 from raggesture.diffusion.rates import closed_form_rate
 from raggesture.errors import ConfigError
 
 S = published()
+EVEN = Dial(((0.2, 0.0), (1.0, 1.0)))
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -152,14 +153,33 @@ def test_guided_sampling_reaches_what_was_inverted() -> None:
 
 def test_the_dial_moves_the_end() -> None:
     rates = schedules.Hold(schedules.HoldOptions()).rates(50)
-    weights = torch.tensor([[0.0, 0.25, 0.5, 1.0]])
-    found = rates_per_token(rates, weights)[:, 0]
-    assert not found[:, 0].any()
+    weights = torch.tensor([[0.0, 0.2, 0.6, 1.0]])
+    found = rates_per_token(rates, weights, EVEN)[:, 0]
+    assert not found[:, 0].any() and not found[:, 1].any()
     assert torch.equal(found[:, 3], torch.tensor(rates))
-    assert found.sum(0).tolist() == [0.0, 10.0, 20.0, 40.0]
-    late = rates_per_token(schedules.IncreasingFrom25(schedules.IterationOptions()).rates(50), torch.tensor([[0.5]]))[:, 0, 0]
+    assert found.sum(0).tolist() == pytest.approx([0.0, 0.0, 20.0, 40.0])
+    late = rates_per_token(schedules.IncreasingFrom25(schedules.IterationOptions()).rates(50), torch.tensor([[0.6]]), EVEN)[:, 0, 0]
     active = late.nonzero().flatten()
     assert int(active[0]) == 26 and int(active[-1]) == 37
+
+
+def test_the_dial_turns_the_start_first() -> None:
+    assert EVEN.start(torch.tensor([0.0, 0.1, 0.2, 0.9])).tolist() == pytest.approx([0.0, 0.5, 1.0, 1.0])
+    assert DIAL.guided(torch.tensor([0.0, 1.0])).tolist() == [0.0, 1.0]
+    with pytest.raises(ConfigError, match="rising pairs"):
+        Dial(((0.5, 0.0), (0.4, 0.5), (1.0, 1.0)))
+    with pytest.raises(ConfigError, match="rising pairs"):
+        Dial(((0.2, 0.0), (0.9, 1.0)))
+
+
+def test_a_start_between_two_keeps_the_variance() -> None:
+    free, anchor = draw(1, 4000, 4), draw(1, 4000, 4, seed=1)
+    shares = torch.tensor([0.0, 0.3, 0.5, 1.0])[:, None].expand(4, 4000)
+    found = mixed_start(free.expand(4, -1, -1), anchor.expand(4, -1, -1), shares)
+    assert torch.equal(found[0], free[0]) and torch.equal(found[3], anchor[0])
+    assert found.std(dim=(1, 2)).tolist() == pytest.approx([1.0] * 4, abs=0.02)
+    near = [float((row - anchor[0]).square().mean()) for row in found]
+    assert near == sorted(near, reverse=True)
 
 
 def test_the_dial_is_even() -> None:

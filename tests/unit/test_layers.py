@@ -17,7 +17,8 @@ LAYERS = {
     "motion": 2, "windows": 2, "speech.audio": 2, "speech.transcript": 2,
     "speech": 3, "corpus": 3, "encoders": 3, "models": 3, "diffusion": 3, "retrieval": 3, "metrics": 3, "export": 3, "trace": 3, "outputs": 3,
     "plugins.manager": 4, "plugins.locations": 4, "profiles": 4, "config_model": 4, "config": 4, "testing": 4,
-    "synthesis": 5, "inversions": 5, "released_loop": 5, "options": 5, "planning": 5, "anchoring": 5, "windowing": 5, "pipeline": 5, "longform": 5, "training": 5,
+    "synthesis": 5, "composing": 5, "inversions": 5, "released_loop": 5, "options": 5, "planning": 5, "anchoring": 5, "windowing": 5, "pipeline": 5,
+    "longform": 5, "training": 5,
     "cli": 6,
     "__main__": 6,
 }  # fmt: skip

@@ -22,6 +22,7 @@ def longform(
     guidance_options: o.GuidanceOption = None,
     inject: o.Inject = None,
     weight: o.Weight = None,
+    parts: o.Parts = None,
     steps: o.Steps = None,
     seed: o.Seed = None,
     speaker: o.Speaker = None,
@@ -36,5 +37,5 @@ def longform(
     """Make one motion of a long recording: windows of ten seconds, each overlapping the last by one, blended."""
     given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
     with o.command(verbose=verbose, quiet=quiet):
-        settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
+        settings = settings_of(profile, given, retriever_options or (), guidance_options or (), parts)
         run(settings, Request(speeches, out, transcript, force, dry_run, as_json, quiet))

@@ -74,6 +74,15 @@ Inject = Annotated[
     typer.Option("--inject", metavar="HOW", rich_help_panel=_HOW, help="inversion+guidance, inversion, noised, inpaint or none. (default: inversion+guidance)"),
 ]
 Weight = Annotated[float | None, typer.Option("--weight", metavar="0..1", help="How strongly exemplars shape the motion. (default: 1)", rich_help_panel=_HOW)]
+Parts = Annotated[
+    str | None,
+    typer.Option(
+        "--parts",
+        metavar="LIST",
+        rich_help_panel=_HOW,
+        help="What a gesture brings along: upper, hands, face, lower, head, left-arm, right-arm. (default: upper,hands)",
+    ),
+]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Sampling steps. (default: 50)", rich_help_panel=_HOW)]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="The same seed gives the same motion. (default: 0)", rich_help_panel=_HOW)]
 Speaker = Annotated[str | None, typer.Option("--speaker", metavar="NAME", help="A speaker of the model: see 'model info'.", rich_help_panel=_HOW)]

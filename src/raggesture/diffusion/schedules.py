@@ -226,14 +226,14 @@ class Hold(_Flat):
     """Full rate from the noisiest step on, free in the last fifth: the gesture asked for survives, its edges are the model's own."""
 
     name = "hold"
-    Options = HoldOptions
+    Options: ClassVar[type[BaseModel]] = HoldOptions
 
 
 class Constant(_Flat):
     """The same gentle rate at every step."""
 
     name = "constant"
-    Options = ConstantOptions
+    Options: ClassVar[type[BaseModel]] = ConstantOptions
 
 
 class Replace(_Flat):
