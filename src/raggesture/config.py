@@ -207,7 +207,7 @@ def load_settings(
     for layer in profile_leaves(profile) if profile is not None else []:
         _lay(leaves, layer)
     _lay(leaves, _named(environment_leaves(environ), parts))
-    flags = {
+    flags: dict[Where, Leaf] = {
         (table, key): Leaf(value, f"command line {flag}", flag)
         for table, given in (("generate", overrides.generate), ("placement", overrides.placement))
         for key, (value, flag) in given.items()

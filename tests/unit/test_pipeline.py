@@ -132,7 +132,7 @@ def test_trace(pipeline: Pipeline, tmp_path: Path) -> None:
     assert all(before[1] <= after[0] for before, after in zip(sorted(taken), sorted(taken)[1:], strict=False))
     # hold: full rate on 6 of 8 steps; weight .4 keeps a share of them (the dial's)
     kept = float(DIAL.guided(torch.tensor(0.4)))
-    assert 0.05 < kept < 0.2 and [p.strength for p in trace.placements] == pytest.approx([kept * 6 / 8] * 4)
+    assert 0.05 < kept < 0.2 and [p.strength for p in trace.placements] == pytest.approx([(1 + 5 * kept) / 8] * 4)
     assert trace.speech.file == "toy.wav" and trace.settings["generate.seed"].value == 3
     assert (trace.model, trace.index) == pipeline._identities
     assert set(trace.timings_s) == {"understand", "encode", "retrieve", "invert", "sample", "decode"}

@@ -85,7 +85,8 @@ def rates_per_token(rates: tuple[float, ...], weights: Tensor, dial: Dial = DIAL
     """Rates for every step and token: a token's weight moves the step at which its guidance ends.
 
     With the schedule's guidance lasting from step ``s`` to ``e``, weight w lets it end at ``s + dial.guided(w) (e - s)``; the step that is cut in two
-    keeps that share of its rate. Weight 0 is exactly no guidance, weight 1 exactly ``rates``.
+    keeps that share of its rate. Weight 0 is exactly no guidance, weight 1 exactly ``rates``. A pull at step 0 moves nothing where the start is the
+    anchor's: guidance that begins there is counted from step 1.
 
     Args:
         rates: K rates in [0, 1], noisiest step first. weights: (B, T) in [0, 1].
@@ -98,7 +99,9 @@ def rates_per_token(rates: tuple[float, ...], weights: Tensor, dial: Dial = DIAL
         raise ConfigError(f"weights: {float(weights.min())} to {float(weights.max())}; expected numbers in [0, 1] - correct them")
     active = [k for k, rate in enumerate(rates) if rate > 0]
     start, end = (active[0], active[-1] + 1) if active else (0, 0)
-    until = start + dial.guided(weights.to(torch.float64)) * (end - start)  # (B, T)
+    kept = dial.guided(weights.to(torch.float64))  # (B, T)
+    first = min(max(start, 1), end)
+    until = torch.where(kept > 0, first + kept * (end - first), start)
     steps = torch.arange(len(rates), dtype=torch.float64, device=weights.device)[:, None, None]
     share = (until - steps).clamp(0.0, 1.0)  # (K, B, T)
     per_step = torch.tensor(rates, dtype=torch.float64, device=weights.device)[:, None, None]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raggesture.clock import CHUNK_FRAMES, MODEL_FPS
+from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, frame_of_seconds, seconds_of_frame
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.errors import RaggestureError
 from raggesture.metrics.gesture_made import hand_paths
@@ -100,14 +100,12 @@ def _room(placement: Placement) -> int | None:
     """Chunks by which a neighbour can lie later (or earlier) with a second between; None if there is no room."""
     length = placement.target.stop - placement.target.start
     for move in (length + 1, -length - 1):
-        if 0 <= placement.target.start + move and placement.target.stop + move <= 10:
-            return move
+        if placement.target.start + move >= 0 and placement.target.stop + move <= WINDOW_CHUNKS:
+            return int(move)
     return None
 
 
 def _stroke_s(placement: Placement, source_frame: int) -> float:
-    from raggesture.clock import frame_of_seconds, seconds_of_frame
-
     return seconds_of_frame(frame_of_seconds(placement.hit.exemplar.stroke) - source_frame)
 
 

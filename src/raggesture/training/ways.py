@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from raggesture.diffusion.schedules import DecreasingTill25, Hold, HoldOptions, 
 from raggesture.errors import RaggestureError
 from raggesture.metrics.distribution import frechet_distance
 from raggesture.metrics.fgd import EvaluationKit, fgd_features, load_kit
-from raggesture.metrics.gesture_made import GestureClassifier, hand_paths, window_at
+from raggesture.metrics.gesture_made import hand_paths, window_at
 from raggesture.metrics.strokes import REACH_FRAMES, stroke_gap, stroke_offset, wrist_places
 from raggesture.models.checkpoint import Model, load_model
 from raggesture.models.conditions import Conditions
@@ -41,7 +41,7 @@ from raggesture.training.published_placement import published_event
 from raggesture.types import Placement
 from raggesture.windowing import eased
 
-STEPS = 50
+STEPS, BATCH = 50, 32
 HOLD = Hold(HoldOptions()).rates(STEPS)
 PAPER = DecreasingTill25(IterationOptions()).rates(STEPS)
 
@@ -106,6 +106,7 @@ class Material:
 
 @dataclass(slots=True)
 class _Made:
+    events: list[Event] = field(default_factory=list)
     motions: list[Motion] = field(default_factory=list)
     placements: list[Placement | None] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -114,24 +115,24 @@ class _Made:
 class Bench:
     """The packaged model asked for held-out events, every way from the same noise; exemplars that several ways share are inverted once."""
 
-    def __init__(self, model: Model, index: Index, heldout: Index, kit: EvaluationKit, seed: int = 0) -> None:
+    def __init__(self, model: Model, index: Index, heldout: Index, kit: EvaluationKit, *, forced: bool) -> None:
         self.synthesizer = Synthesizer(model, STEPS)
-        self.index, self.heldout, self.kit, self._seed = index, heldout, kit, seed
+        self.index, self.heldout, self.kit, self.forced = index, heldout, kit, forced
+        self._classifier = classifier_of(index)
         self._context = model.codec.context_frames
+        self._made: dict[Way, _Made] = {}
 
-    def rows(
-        self, ways: Sequence[Way], events: Sequence[Event], classifier: GestureClassifier, *, forced: bool, batch: int = 32, say: Callable[[str], None]
-    ) -> list[Row]:
-        """A row for each way."""
-        made = [_Made() for _ in ways]
-        for first in range(0, len(events), batch):
-            here = events[first : first + batch]
-            shared: dict[tuple[object, ...], Material] = {}
-            for k, way in enumerate(ways):
-                self._make(way, here, self._seed + first, shared, made[k])
-            say(f"{'forced' if forced else 'plain'}: {min(first + batch, len(events))} of {len(events)} events")
+    def make(self, ways: Sequence[Way], events: Sequence[Event], seed: int) -> None:
+        """Make a batch of events in each way."""
+        shared: dict[tuple[object, ...], Material] = {}
+        for way in ways:
+            self._make(way, events, seed, shared, self._made.setdefault(way, _Made()))
+
+    def rows(self) -> list[Row]:
+        """A row for each way, of all events so far."""
+        events = next(iter(self._made.values())).events
         reference = self._features([self._authored(event) for event in events])
-        return [self._row(way, m, events, classifier, reference, forced=forced) for way, m in zip(ways, made, strict=True)]
+        return [self._row(way, made, reference) for way, made in self._made.items()]
 
     def _material(self, way: Way, events: Sequence[Event], seed: int, shared: dict[tuple[object, ...], Material]) -> Material:
         inverted = way.how in ("inversion+guidance", "inversion")
@@ -164,6 +165,7 @@ class Bench:
         began = time.process_time()
         motions = self._sampled(way, material, self.synthesizer.conditions(scenes), noise)
         into.seconds.append((time.process_time() - began + material.seconds) / len(events))
+        into.events += events
         into.motions += motions
         into.placements += material.placements
 
@@ -186,12 +188,11 @@ class Bench:
         frames = frames_of_seconds(WINDOW_SECONDS, MOTION_FPS)
         return np.concatenate([fgd_features(self.kit.autoencoder, double_rate(motion, frames)) for motion in motions])
 
-    def _row(self, way: Way, made: _Made, events: Sequence[Event], classifier: GestureClassifier, reference: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-             *, forced: bool) -> Row:  # fmt: skip
+    def _row(self, way: Way, made: _Made, reference: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Row:
         right, offsets, distances = [], [], []
-        for motion, event, placement in zip(made.motions, events, made.placements, strict=True):
+        for motion, event, placement in zip(made.motions, made.events, made.placements, strict=True):
             path, stroke_s = hand_paths(motion), event.stroke_s - 0.5 / MODEL_FPS
-            right.append(classifier.name_of(window_at(path, stroke_s)) == event.asked)
+            right.append(self._classifier.name_of(window_at(path, stroke_s)) == event.asked)
             if placement is None and way.how != "none":
                 continue
             real, real_s = real_paths(self.index, placement.hit.exemplar) if placement else real_paths(self.heldout, event.exemplar)
@@ -200,7 +201,7 @@ class Bench:
         edges = [[] if p is None else [CHUNK_FRAMES * p.target.start, CHUNK_FRAMES * p.target.stop] for p in made.placements]
         figures: EdgeFigures = edge_figures([wrist_places(motion) for motion in made.motions], edges)
         return Row(
-            way.name, forced, len(right), sum(p is not None for p in made.placements), float(np.median(made.seconds)), float(np.mean(right)),
+            way.name, self.forced, len(right), sum(p is not None for p in made.placements), float(np.median(made.seconds)), float(np.mean(right)),
             float(np.mean(distances)), float(np.mean(offsets)), float(np.mean(np.array(offsets) <= 1)), figures.jerk, figures.step,
             frechet_distance(self._features(made.motions), reference),
         )  # fmt: skip
@@ -255,22 +256,30 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(text, markup=False, soft_wrap=True)
 
     torch.set_num_threads(1)  # a second is one core's
+    given.out.mkdir(parents=True, exist_ok=True)
     try:
         with opened(given.data) as (model, index, heldout):
-            bench = Bench(model, index, heldout, load_kit(packaged_dir(PACK_NAME) / "evaluation.safetensors"), given.seed)
-            classifier, rows = classifier_of(index), list[Row]()
-            for forced in (False, True):
-                events = choose_events(heldout, given.events, given.seed, forced=forced)
-                rows += bench.rows(WAYS, events, classifier, forced=forced, say=say)
+            kit = load_kit(packaged_dir(PACK_NAME) / "evaluation.safetensors")
+            benches = [Bench(model, index, heldout, kit, forced=forced) for forced in (False, True)]
+            every = [choose_events(heldout, given.events, given.seed, forced=bench.forced) for bench in benches]
+            for first in range(0, len(every[0]), BATCH):
+                for bench, events in zip(benches, every, strict=True):
+                    bench.make(WAYS, events[first : first + BATCH], given.seed + first)
+                rows = [row for bench in benches for row in bench.rows()]
+                write(rows, given.seed, given.out)  # a run that is stopped keeps what it has
+                say(f"{min(first + BATCH, len(every[0]))} of {len(every[0])} events")
     except RaggestureError as fault:
         say(f"error: {fault}")
         return fault.exit_code
-    given.out.mkdir(parents=True, exist_ok=True)
-    content = {"schema": 1, "steps": STEPS, "seed": given.seed, "most_frames_off": REACH_FRAMES, "rows": [asdict(row) for row in rows]}
-    (given.out / "ways.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    (given.out / "ways.md").write_text(markdown(rows), encoding="utf-8")
     say(markdown(rows))
     return 0
+
+
+def write(rows: Sequence[Row], seed: int, folder: Path) -> None:
+    """``ways.json`` and ``ways.md``."""
+    content = {"schema": 1, "steps": STEPS, "seed": seed, "most_frames_off": REACH_FRAMES, "rows": [asdict(row) for row in rows]}
+    (folder / "ways.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    (folder / "ways.md").write_text(markdown(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":
