@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from raggesture.body.features import PartFeatures, features_of
-from raggesture.clock import MODEL_FPS
+from raggesture.clock import CHUNK_FRAMES, MODEL_FPS
 from raggesture.composing import Brought
 from raggesture.encoders.base import AudioEncoder, TextEncoder
 from raggesture.encoders.conditioning import ConditionEncoder, WindowConditions
@@ -67,7 +67,7 @@ class Anchorer:
         if len(whole) == len(placements):
             return found
         context = synthesizer.model.codec.context_frames
-        cuts = {row: self.index.clip_window(p.hit.exemplar.clip, p.source_frame, context=context) for row, p in enumerate(placements) if row not in whole}
+        cuts = {row: self.index.clip_window(p.hit.exemplar.clip, _moved(p), context=context) for row, p in enumerate(placements) if row not in whole}
         pieces = tuple(_features(cuts[row], context) if row in cuts else None for row in range(len(placements)))
         return ExemplarLevels(_spread(found.levels, whole, len(placements), 1), _spread(found.clean, whole, len(placements), 0), pieces)
 
@@ -98,7 +98,7 @@ class Anchorer:
         if options.cache == "off" or options.posterior == "sample" or not model.sha256 or index is None or not index.sha256:
             return None
         what = (model.sha256, index.sha256, f"{options.guided_loop}/{options.numerics.key}", options.steps, options.conditions.key)
-        chunks = (placement.target.start, placement.target.stop)
+        chunks = (placement.source.start, placement.source.stop)
         parts = brought_by(placement, options).parts
         return Inverted(*what, placement.hit.exemplar.clip, placement.source_frame, chunks, str(synthesizer.device), parts=parts)
 
@@ -106,6 +106,11 @@ class Anchorer:
 def brought_by(placement: Placement, options: GenerateOptions) -> Brought:
     """What of the body a placement's gesture brings along: what its query says, else what the options say."""
     return Brought.of(placement.hit.query.parts or options.parts)
+
+
+def _moved(placement: Placement) -> int:
+    """First model frame of the exemplar's window moved so that its chunks lie where they go."""
+    return placement.source_frame + CHUNK_FRAMES * (placement.source.start - placement.target.start)
 
 
 def _spread(rows: Tensor | None, at: Sequence[int], count: int, dim: int) -> Tensor | None:

@@ -93,6 +93,7 @@ class Compat(_Table):
     translation: Literal["anchored", "origin"] = "anchored"
     interpolation: Literal["spline", "linear"] = "spline"
     guided_loop: Literal["anchored", "released"] = "anchored"
+    placement: Literal["stroke", "released"] = "stroke"
 
     def rules(self) -> ConditionRules:
         """Those of the switches that say how words and voice become conditions."""

@@ -19,6 +19,7 @@ from raggesture.windows import GroundTrack
 
 Posterior = Literal["mean", "sample"]
 GuidedLoop = Literal["anchored", "released"]
+PlacementRule = Literal["stroke", "released"]
 Interpolation = Literal["spline", "linear"]
 
 
@@ -37,6 +38,7 @@ class GenerateOptions:
     latents are the auto-encoder's ``mean``, or a ``sample`` of it (the packaged codec has no spread, it gives the same). ``translation``: a window's
     translation goes on where the last one ended (``anchored``), or is blended back to the origin (``origin``). ``interpolation``: 15 to 30 fps by a
     ``spline``, or ``linear`` and half a frame late. ``guided_loop``: ``anchored``, or ``released`` (``raggesture.released_loop``).
+    ``placement``: the ``stroke`` on its word, or the ``released`` rule.
 
     ``retriever_fallback``: what to do if the retriever's service does not answer (``raggesture.retrieval.fallback``). ``cache``: whether inverted exemplars
     are kept, up to ``cache_mb`` megabytes (``raggesture.inversions``); a ``sample`` of the posterior is never kept.
@@ -57,6 +59,7 @@ class GenerateOptions:
     translation: GroundTrack = "anchored"
     interpolation: Interpolation = "spline"
     guided_loop: GuidedLoop = "anchored"
+    placement: PlacementRule = "stroke"
     retriever_fallback: Fallback = "labeller"
     cache: CacheMode = "off"
     cache_mb: int = 1000

@@ -13,6 +13,7 @@ from raggesture.plugins.hookspecs import Retriever
 from raggesture.retrieval.fallback import ask
 from raggesture.retrieval.index import Index
 from raggesture.retrieval.place import place
+from raggesture.retrieval.place_published import place_published
 from raggesture.retrieval.query import without_itself
 from raggesture.retrieval.rank import best
 from raggesture.types import Cues, Drop, Hit, Placement, Query, Speech
@@ -52,5 +53,7 @@ def make_plan(speech: Speech, cues: Cues, options: GenerateOptions, retriever: R
     ranked = [tuple(retriever.rank(query, searched)) for query in asked]
     hits = tuple(best(found, searched) for found in ranked)
     others = {q: [h for h in found if h is not hit][:RUNNERS_UP] for q, found, hit in zip(asked, ranked, hits, strict=True)}
+    if options.placement == "released":
+        return Plan(asked, hits, others, *place_published(asked, hits, starts=starts, clip_frames=index.clip_frames), notes)
     placements, drops = place(asked, hits, duration_s=speech.duration_s, starts=starts, clip_frames=index.clip_frames, chunks=options.chunks)
     return Plan(asked, hits, others, placements, drops, notes)

@@ -40,7 +40,7 @@ _LAYOUT = LatentLayout()
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """One exemplar in one item of the batch: ``chunks`` of its window go to the same chunks of ``item``.
+    """One exemplar in one item of the batch: chunks ``source`` of its window (None: the same) go to ``chunks`` of ``item``.
 
     ``parts``: parts of the body whose tokens it brings. ``ease``: a factor in [0, 1] on the weight of each chunk; empty is 1 for all.
     """
@@ -51,6 +51,7 @@ class Insertion:
     weight: float = 1.0
     parts: tuple[Part, ...] = INJECTED_PARTS
     ease: tuple[float, ...] = ()
+    source: slice | None = None
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -131,7 +132,7 @@ class Synthesizer:
         for insertion in insertions:
             for part in insertion.parts:
                 at = _LAYOUT.tokens_of(part, insertion.chunks)
-                placed[:, insertion.item, at] = levels[:, insertion.exemplar, at]
+                placed[:, insertion.item, at] = levels[:, insertion.exemplar, _LAYOUT.tokens_of(part, insertion.source or insertion.chunks)]
                 mask[insertion.item, at] = True
                 weights[insertion.item, at] = weights.new_tensor(insertion.weights)
         return Anchors(placed, mask), weights

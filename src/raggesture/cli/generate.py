@@ -275,6 +275,7 @@ def options_of(settings: Settings) -> GenerateOptions:
         translation=compat.translation,
         interpolation=compat.interpolation,
         guided_loop=compat.guided_loop,
+        placement=compat.placement,
         retriever_fallback=chosen.retriever_fallback,
         cache=settings.anchors.cache,
         cache_mb=settings.anchors.cache_mb,

@@ -171,7 +171,7 @@ class Bench:
 
     def _sampled(self, way: Way, material: Material, conditions: Conditions, noise: Tensor) -> list[Motion]:
         found = [(item, p) for item, p in enumerate(material.placements) if p is not None]
-        insertions = [Insertion(row, item, p.target, ease=eased(p, way.ease) if way.ease else ()) for row, (item, p) in enumerate(found)]
+        insertions = [Insertion(row, item, p.target, ease=eased(p, way.ease) if way.ease else (), source=p.source) for row, (item, p) in enumerate(found)]
         injection: Injection
         if way.released_loop:
             rng = torch.Generator().manual_seed(2)
