@@ -189,6 +189,7 @@ def test_the_published_ways_on_the_packaged_model(quick: Callable[..., Made]) ->
     assert {key: value.value for key, value in released.trace.settings.items() if key.startswith("compat.")} == {
         "compat.text_context": "window", "compat.border_words": "inside", "compat.frame_alignment": "released", "compat.resampling": "double",
         "compat.posterior": "sample", "compat.translation": "origin", "compat.interpolation": "linear", "compat.guided_loop": "released",
+        "compat.placement": "released",
     }  # fmt: skip
     assert [p.clip for p in released.trace.placements] and all(0 < p.strength < 1 for p in released.trace.placements)
 

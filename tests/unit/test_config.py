@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tomli
 
-from raggesture.config import Generate, Overrides, Placement, load_settings
+from raggesture.config import Compat, Generate, Overrides, Placement, load_settings
 from raggesture.errors import ConfigError
 from raggesture.plugins.manager import PluginManager
 from raggesture.profiles import profile_names, readings
@@ -228,3 +228,23 @@ def test_ways_to_inject_are_the_synthesizers() -> None:
 def test_config_needs_no_torch() -> None:
     code = "import sys, raggesture.config, raggesture.plugins.manager, raggesture.outputs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_parts_come_from_the_command_line_and_are_checked() -> None:
+    found = load_settings(overrides=Overrides({}, placement={"parts": (["upper", "right-arm"], "--parts")}))
+    assert found.placement.parts == ("upper", "right-arm") and found.origins["placement.parts"] == (["upper", "right-arm"], "command line --parts")
+    with pytest.raises(ConfigError, match="--parts: expected 'upper', 'hands', 'face', 'lower', 'head', 'left-arm' or 'right-arm', got str 'arm'"):
+        load_settings(overrides=Overrides({}, placement={"parts": (["arm"], "--parts")}))
+    with pytest.raises(ConfigError, match="--parts: is empty; expected at least one"):
+        load_settings(overrides=Overrides({}, placement={"parts": ([], "--parts")}))
+
+
+def test_paper_and_released_say_what_they_do() -> None:
+    paper, released = load_settings("paper"), load_settings("released")
+    assert (paper.generate.guidance, paper.generate.inject, paper.generate.steps) == ("decreasing_till_25", "inversion+guidance", 50)
+    assert paper.compat == Compat() and paper.placement.parts == ("upper", "hands") and paper.placement.ease == 0
+    assert paper.schedule().rates(50)[25:] == (0.0,) * 25 and paper.schedule().rates(50)[0] == pytest.approx(1 - 0.8**24)
+    assert set(released.schedule().rates(50)) == {1.0}, "whatever a schedule says, the published loop replaces"
+    ours = {key for key, value in Compat().model_dump().items() if value == getattr(released.compat, key)}
+    assert not ours, "every switch of [compat] is the published way"
+    assert released.options[("retriever", "llm")].weighting == "released"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,9 +13,12 @@ import pytest
 from raggesture.models.checkpoint import load_model
 from raggesture.resources import PACK_NAME, packaged_dir
 from raggesture.retrieval.index import Index
+from raggesture.synthesis import Inject
 from raggesture.training.dial import Turned, plot, turned, write_csv
 from raggesture.training.edges import edge_figures
 from raggesture.training.figures import choose_events
+from raggesture.training.published_placement import published_event
+from raggesture.training.ways import WAYS, Row, markdown
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -46,6 +51,27 @@ def test_the_table_and_the_picture(dial: Turned, tmp_path: Path) -> None:
     assert sum(float(row["forced_step_percent"]) for row in rows[1:]) == pytest.approx(100, abs=0.3)
     plot([dial], tmp_path / "dial.png")
     assert (tmp_path / "dial.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_table_of_ways_has_a_line_for_each() -> None:
+    plain = Row("a way", False, 8, 8, 0.5, 1.0, 0.023, 0.125, 1.0, 0.9, float("nan"), 3.0)
+    lines = markdown([plain, replace(plain, forced=True, asked_is_made=0.5), replace(plain, way="none", edge_jerk_over_elsewhere=float("nan")),
+                      replace(plain, way="none", forced=True, edge_jerk_over_elsewhere=float("nan"))]).splitlines()  # fmt: skip
+    assert len(lines) == 4 and {line.count("|") for line in lines} == {10}
+    assert lines[2] == "| a way | 100 / 50 % | 2.3 / 2.3 | 0.12 / 0.12 | 100 / 100 % | 0.90 / 0.90 | - | 3.00 / 3.00 | 0.50 |"
+    assert lines[3].split("|")[6].strip() == "-"
+
+
+def test_every_way_of_the_command_line_has_a_row() -> None:
+    assert set(get_args(Inject)) == {way.how for way in WAYS}
+    assert any(way.released_loop for way in WAYS) and any(way.released_placement for way in WAYS)
+
+
+def test_the_published_grid_places_by_whole_seconds() -> None:
+    index = Index.open(packaged_dir(PACK_NAME, "index"))
+    placements = [p for event in choose_events(index, 20, 1, forced=True) if (p := published_event(event, index)) is not None]
+    assert len(placements) > 10 and all(p.source_frame % 75 == 0 for p in placements)
+    assert np.mean([abs(p.shift_frames) for p in placements]) > 3, "a stroke falls where it may"
 
 
 def test_edges_are_found_where_they_are() -> None:

@@ -37,7 +37,8 @@ def test_chunks_are_the_rules_own() -> None:
 
 
 def test_losses_are_said() -> None:
-    queries = [Query("border", "iconic", 18.8, 19.3), Query("none", "iconic", 1, 2), Query("short", "iconic", 3, 3.2), Query("b", "iconic", 9, 9.4), Query("a", "iconic", 8, 8.4)]  # fmt: skip
+    spans = {"border": (18.8, 19.3), "none": (1, 2), "short": (3, 3.2), "b": (9, 9.4), "a": (8, 8.4)}
+    queries = [Query(word, "iconic", start, end) for word, (start, end) in spans.items()]
     hits = [hit(queries[0], 3, 4), None, hit(queries[2], 3, 4, "short"), hit(queries[3], 3, 4), hit(queries[4], 3, 4)]
     placements, drops = place_published(queries, hits, starts=(0, 135), clip_frames=FRAMES)
     told = {drop.query.word: drop.reason for drop in drops}
