@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from raggesture.config_model import Model, Training
 from raggesture.errors import ConfigError, did_you_mean
 from raggesture.plugins.manager import EXPORTERS, RETRIEVERS, SCHEDULES, PartKind, PluginManager
 from raggesture.profiles import SCHEMA, Leaf, Where, environment_leaves, option_leaves, profile_leaves, readings, refuse_secrets
+from raggesture.types import PUBLISHED_BRINGS, Bringable
 
 if TYPE_CHECKING:
     from raggesture.encoders.conditioning import ConditionRules
@@ -58,9 +59,22 @@ class Generate(_Table):
 
 
 class Placement(_Table):
-    """``[placement]``: where hits go. ``chunks``: seconds of the exemplar that are injected around its stroke."""
+    """``[placement]``: where hits go, and what they bring along.
 
-    chunks: Annotated[int, Field(ge=1, le=3)] = 2
+    ``chunks``: seconds of the exemplar that are injected around its stroke, two or three. ``parts``: of the body (``raggesture.composing``).
+    ``ease``: how much earlier the chunks away from the stroke are freed.
+    """
+
+    chunks: int = 2
+    parts: Annotated[tuple[Bringable, ...], Field(min_length=1)] = PUBLISHED_BRINGS
+    ease: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @field_validator("chunks")
+    @classmethod
+    def _two_or_three(cls, value: int) -> int:
+        if value not in (2, 3):
+            raise ValueError("2 or 3 seconds of the exemplar (one alone puts only half of the strokes on their word)")
+        return value
 
 
 class Anchors(_Table):
@@ -81,6 +95,7 @@ class Compat(_Table):
     translation: Literal["anchored", "origin"] = "anchored"
     interpolation: Literal["spline", "linear"] = "spline"
     guided_loop: Literal["anchored", "released"] = "anchored"
+    placement: Literal["stroke", "released"] = "stroke"
 
     def rules(self) -> ConditionRules:
         """Those of the switches that say how words and voice become conditions."""
@@ -124,13 +139,14 @@ _TYPE_NAMES = {
 class Overrides:
     """What the command line says. ``generate``: key of ``[generate]`` -> (value, flag); then the -R and -G texts; ``training``: leaves of the tables
 
-    ``[model]`` and ``[training]``.
+    ``[model]`` and ``[training]``; ``placement``: as ``generate``, of ``[placement]``.
     """
 
     generate: Mapping[str, tuple[Any, str]]
     retriever_options: Sequence[str] = ()
     guidance_options: Sequence[str] = ()
     training: Mapping[Where, Leaf] = field(default_factory=dict)
+    placement: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +210,11 @@ def load_settings(
     for layer in profile_leaves(profile) if profile is not None else []:
         _lay(leaves, layer)
     _lay(leaves, _named(environment_leaves(environ), parts))
-    flags: dict[Where, Leaf] = {("generate", key): Leaf(value, f"command line {flag}", flag) for key, (value, flag) in overrides.generate.items()}
+    flags: dict[Where, Leaf] = {
+        (table, key): Leaf(value, f"command line {flag}", flag)
+        for table, given in (("generate", overrides.generate), ("placement", overrides.placement))
+        for key, (value, flag) in given.items()
+    }
     refuse_secrets(flags)
     _lay(leaves, flags)
     _lay(leaves, overrides.training)

@@ -33,9 +33,10 @@ from raggesture.models.conditions import Conditions
 from raggesture.motion import Motion
 from raggesture.motion_stream import MotionStream, StreamOptions
 from raggesture.options import GenerateOptions
-from raggesture.pipeline import Pipeline, checked_rates
+from raggesture.pipeline import Pipeline
 from raggesture.planning import place_found, search
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
+from raggesture.plugins.rates import checked_rates
 from raggesture.speech.audio import Samples
 from raggesture.speech.cues import find_cues
 from raggesture.speech.sections import shifted

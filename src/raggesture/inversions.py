@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from raggesture.body.joints import LatentLayout
+from raggesture.body.joints import LatentLayout, Part
 from raggesture.resources import cache_root, packaged_dir
 from raggesture.retrieval.store import INVERSIONS
 from raggesture.synthesis import INJECTED_PARTS
@@ -61,6 +61,8 @@ class Inverted:
     device: str
     place: tuple[int, int] = (0, 0)
     """Row and size of the batch, ``exact`` only."""
+    parts: tuple[Part, ...] = INJECTED_PARTS
+    """Whole parts that the gesture brings along; what is composed anew for each window is never kept."""
 
     def digest(self) -> str:
         """Name of the file, without suffix."""
@@ -71,7 +73,7 @@ class Inverted:
     def tokens(self) -> list[int]:
         """Tokens that are kept, in order."""
         chunks = slice(*self.chunks)
-        spans = [_LAYOUT.tokens_of(part, chunks) for part in INJECTED_PARTS]
+        spans = [_LAYOUT.tokens_of(part, chunks) for part in self.parts]
         return [token for span in spans for token in range(span.start, span.stop)]
 
 

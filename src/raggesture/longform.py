@@ -22,7 +22,7 @@ from raggesture.longform_work import Work
 from raggesture.models.conditions import Conditions
 from raggesture.motion_stream import MotionStream, StreamOptions
 from raggesture.options import GenerateOptions
-from raggesture.pipeline import Pipeline, Progress, Stopwatch, checked_rates
+from raggesture.pipeline import Pipeline, Progress, Stopwatch
 from raggesture.plan_file.checks import refuse_other
 from raggesture.plan_file.data import GivenPlan, PlanFile
 from raggesture.plan_file.following import Followed, find_given, tell_drops
@@ -31,6 +31,7 @@ from raggesture.plan_file.words import Said
 from raggesture.planner import made_with
 from raggesture.planning import Plan, Searched, place_found, search
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
+from raggesture.plugins.rates import checked_rates
 from raggesture.retrieval.place import owner_of
 from raggesture.speech.cues import find_cues
 from raggesture.speech.sections import Section, Words, sections

@@ -13,13 +13,15 @@ from raggesture.models.checkpoint import Model
 from raggesture.models.numerics import FLOAT32, Numerics
 from raggesture.released_loop import WAYS
 from raggesture.retrieval.fallback import Fallback
-from raggesture.synthesis import Inject
+from raggesture.retrieval.place import MAX_CHUNKS, MIN_CHUNKS
+from raggesture.synthesis import INJECTED_PARTS, Inject
+from raggesture.types import BRINGABLE, PUBLISHED_BRINGS, Bringable
 from raggesture.windows import GroundTrack
 
 Posterior = Literal["mean", "sample"]
 GuidedLoop = Literal["anchored", "released"]
+PlacementRule = Literal["stroke", "released"]
 Interpolation = Literal["spline", "linear"]
-MAX_CHUNKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,16 @@ class GenerateOptions:
 
     ``steps``: K of the sampler. ``weight`` multiplies every query's. ``speaker``: one of the model's ("" = its first). ``chunks``: seconds per gesture.
 
+    ``parts``: what of the body a gesture brings along, unless its query says (``raggesture.composing``). ``ease``: how much earlier the chunks of a slot
+    away from its stroke are freed (``raggesture.windowing.eased``); 0 is not at all.
+
     ``plant_feet``: let feet stand still between steps (``raggesture.body.feet``) instead of leaving them as decoded.
 
     The rest is how the published code does it or how we do (METHOD part III). ``conditions``: words and voice to conditions. ``posterior``: an exemplar's
     latents are the auto-encoder's ``mean``, or a ``sample`` of it (the packaged codec has no spread, it gives the same). ``translation``: a window's
     translation goes on where the last one ended (``anchored``), or is blended back to the origin (``origin``). ``interpolation``: 15 to 30 fps by a
     ``spline``, or ``linear`` and half a frame late. ``guided_loop``: ``anchored``, or ``released`` (``raggesture.released_loop``).
+    ``placement``: the ``stroke`` on its word, or the ``released`` rule.
 
     ``retriever_fallback``: what to do if the retriever's service does not answer (``raggesture.retrieval.fallback``). ``cache``: whether inverted exemplars
     are kept, up to ``cache_mb`` megabytes (``raggesture.inversions``); a ``sample`` of the posterior is never kept.
@@ -46,12 +52,15 @@ class GenerateOptions:
     weight: float = 1.0
     speaker: str = ""
     chunks: int = 2
+    parts: tuple[Bringable, ...] = PUBLISHED_BRINGS
+    ease: float = 0.0
     plant_feet: bool = True
     conditions: ConditionRules = OUR_RULES
     posterior: Posterior = "mean"
     translation: GroundTrack = "anchored"
     interpolation: Interpolation = "spline"
     guided_loop: GuidedLoop = "anchored"
+    placement: PlacementRule = "stroke"
     retriever_fallback: Fallback = "labeller"
     cache: CacheMode = "off"
     cache_mb: int = 1000
@@ -79,5 +88,16 @@ def check_options(options: GenerateOptions, model: Model) -> None:
         raise ConfigError(f"weight: {options.weight}; expected a number in [0, 1] - correct it")
     if options.cache not in MODES or options.cache_mb < 1:
         raise ConfigError(f"cache {options.cache!r}, {options.cache_mb} MB: expected one of {', '.join(MODES)} and at least 1 MB - correct it")
-    if not 1 <= options.chunks <= MAX_CHUNKS:
-        raise ConfigError(f"chunks: {options.chunks}; expected 1 to {MAX_CHUNKS} seconds per gesture - correct it")
+    if not MIN_CHUNKS <= options.chunks <= MAX_CHUNKS:
+        raise ConfigError(
+            f"chunks: {options.chunks}; expected {MIN_CHUNKS} or {MAX_CHUNKS} seconds per gesture (one puts only half of the strokes on their word)"
+        )
+    if not options.parts:
+        raise ConfigError(f"parts: none; expected one or more of {', '.join(BRINGABLE)} - choose what a gesture brings along, or --inject none")
+    for part in options.parts:
+        if part not in BRINGABLE:
+            raise ConfigError(f"parts: {part!r} is unknown; {did_you_mean(part, BRINGABLE)}")
+    if options.guided_loop == "released" and set(options.parts) != set(INJECTED_PARTS):
+        raise ConfigError(f"parts: {', '.join(options.parts)}; expected {', '.join(INJECTED_PARTS)} with guided_loop 'released', which copies no others")
+    if not 0.0 <= options.ease <= 1.0:
+        raise ConfigError(f"ease: {options.ease}; expected a number in [0, 1] - correct it")

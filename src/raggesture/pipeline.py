@@ -28,6 +28,7 @@ from raggesture.plan_file.data import GivenPlan, PlanFile
 from raggesture.planner import Planner, index_for, plan_speech
 from raggesture.planning import Plan
 from raggesture.plugins.hookspecs import GuidanceSchedule, Retriever
+from raggesture.plugins.rates import checked_rates
 from raggesture.resources import PACK_NAME, packaged_dir, sha256_of
 from raggesture.retrieval.index import Index
 from raggesture.speech.cues import find_cues
@@ -38,7 +39,7 @@ from raggesture.windowing import WindowJob, WindowMade
 from raggesture.windows import window_starts
 
 Progress = Callable[[str, float], None]
-__all__ = ["GenerateOptions", "Generation", "Pipeline", "Progress", "Understood", "checked_rates"]
+__all__ = ["GenerateOptions", "Generation", "Pipeline", "Progress", "Understood"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,15 +288,3 @@ class Pipeline:
         text, audio = (torch.from_numpy(track)[None].to(device) for track in (window.text, window.audio))
         number = self.model.manifest.speaker_index(options.speaker or speaker)
         return Conditions(text=text, audio=audio, speaker=torch.tensor([number], device=device))
-
-
-def checked_rates(schedule: GuidanceSchedule, n_steps: int) -> tuple[float, ...]:
-    """The schedule's rates, held against its contract.
-
-    Raises:
-        ConfigError: another number of rates than steps, or a rate outside [0, 1]: a fault of the schedule, which is named.
-    """
-    rates = tuple(schedule.rates(n_steps))
-    if len(rates) != n_steps or not all(0.0 <= rate <= 1.0 for rate in rates):
-        raise ConfigError(f"guidance {schedule.name!r}: returned {len(rates)} rates, from {rates[:3]}; expected {n_steps} in [0, 1] - correct the schedule")
-    return rates

@@ -13,6 +13,7 @@ from raggesture.plugins.hookspecs import Retriever
 from raggesture.retrieval.fallback import ask
 from raggesture.retrieval.index import Index
 from raggesture.retrieval.place import place
+from raggesture.retrieval.place_published import place_published
 from raggesture.retrieval.product import voice_of
 from raggesture.retrieval.query import without_itself
 from raggesture.retrieval.rank import best
@@ -114,6 +115,9 @@ def place_found(
     if index is None:
         return Plan(found.queries, found.hits, found.runners_up, (), tuple(Drop(q, "there is no index") for q in found.queries), found.notes)
     frames = index.clip_frames
+    if options.placement == "released" and not fixed:
+        placements, drops = place_published(found.queries, found.hits, starts=starts, clip_frames=frames)
+        return Plan(found.queries, found.hits, found.runners_up, placements, drops, found.notes)
     placements, drops = place(
         found.queries, found.hits, duration_s=duration_s, starts=starts, clip_frames=frames, chunks=options.chunks, leapfrog=leapfrog, fixed=fixed
     )

@@ -18,7 +18,7 @@ from raggesture.body.features import PartFeatures, batch_of, features_of, motion
 from raggesture.body.joints import PARTS, LatentLayout, Part
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, WINDOW_FRAMES
 from raggesture.diffusion.ddim import Denoise, Guide, invert, sample
-from raggesture.diffusion.guidance import AnchorGuide, Anchors, chain, rates_per_token
+from raggesture.diffusion.guidance import DIAL, AnchorGuide, Anchors, chain, mixed_start, rates_per_token
 from raggesture.diffusion.inpaint import Inpaint, paste
 from raggesture.diffusion.noise import NoiseSchedule, spaced
 from raggesture.errors import ModelError
@@ -41,12 +41,23 @@ _LAYOUT = LatentLayout()
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """One exemplar in one item of the batch: ``chunks`` of its window go to the same chunks of ``item``."""
+    """One exemplar in one item of the batch: chunks ``source`` of its window (None: the same) go to ``chunks`` of ``item``.
+
+    ``parts``: parts of the body whose tokens it brings. ``ease``: a factor in [0, 1] on the weight of each chunk; empty is 1 for all.
+    """
 
     exemplar: int
     item: int
     chunks: slice
     weight: float = 1.0
+    parts: tuple[Part, ...] = INJECTED_PARTS
+    ease: tuple[float, ...] = ()
+    source: slice | None = None
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Weight of each chunk."""
+        return tuple(self.weight * factor for factor in self.ease or (1.0,) * (self.chunks.stop - self.chunks.start))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,11 +131,11 @@ class Synthesizer:
         mask = torch.zeros(batch, _LAYOUT.tokens, dtype=torch.bool, device=levels.device)
         weights = levels.new_zeros(batch, _LAYOUT.tokens)
         for insertion in insertions:
-            for part in INJECTED_PARTS:
+            for part in insertion.parts:
                 at = _LAYOUT.tokens_of(part, insertion.chunks)
-                placed[:, insertion.item, at] = levels[:, insertion.exemplar, at]
+                placed[:, insertion.item, at] = levels[:, insertion.exemplar, _LAYOUT.tokens_of(part, insertion.source or insertion.chunks)]
                 mask[insertion.item, at] = True
-                weights[insertion.item, at] = insertion.weight
+                weights[insertion.item, at] = weights.new_tensor(insertion.weights)
         return Anchors(placed, mask), weights
 
     @torch.no_grad()
@@ -188,26 +199,28 @@ def inject(
 
     Args:
         how: ``inversion+guidance`` and ``noised`` start from the anchors' noisiest level and are guided; ``inversion`` only starts there (the
-            paper's first ablation); ``inpaint`` replaces the slots by re-noised clean latents at every step (its second); ``none``.
-            Only the first two have a dial: ``inversion`` and ``inpaint`` take every weight above 0 as 1.
+            paper's first ablation); ``inpaint`` replaces the slots by re-noised clean latents at every step (its second), whatever the schedule;
+            ``none``. Where nothing is guided the whole range of a weight turns the start latents (``raggesture.diffusion.guidance.Dial``).
         levels: (K, P, T, D) of the exemplars; clean: (P, T, D), ``inpaint`` only; noise: (B, T, D); rates: K rates of the schedule.
     """
     free = noise * synthesizer.model.manifest.temperature
     used = [k for k in insertions if k.weight > 0]
-    if how == "inpaint" and used and clean is not None:
-        known, _ = synthesizer.anchors(clean[None], used, noise.shape[0])
-        return Injection(free, Inpaint(known.latents[0], known.mask, noise, synthesizer.schedule), tuple(float(k.weight > 0) for k in insertions))
-    if how in ("none", "inpaint") or not used or levels is None:
+    given = clean if how == "inpaint" else levels
+    if how == "none" or not used or given is None:
         return Injection(free, None, tuple(0.0 for _ in insertions))
-    anchors, weights = synthesizer.anchors(levels, used, noise.shape[0])
-    start = torch.where(anchors.mask[..., None], anchors.latents[0], free)
-    if how == "inversion":
+    if how == "inpaint":
+        placed, weights = synthesizer.anchors(given[None], used, noise.shape[0])
+        anchors, rates = Anchors(synthesizer.noised(placed.latents[0], noise), placed.mask), (1.0,) * len(rates)
+    else:
+        anchors, weights = synthesizer.anchors(given, used, noise.shape[0])
+    guided = how != "inversion" and any(rates)
+    start = mixed_start(free, anchors.latents[0], DIAL.start(weights) if guided else weights)
+    if not guided:
         return Injection(start, None, tuple(0.0 for _ in insertions))
     per_token = rates_per_token(rates, weights)
-    strengths = tuple(_strength(per_token, k) for k in insertions)
-    return Injection(start, AnchorGuide(anchors, per_token), strengths)
+    return Injection(start, AnchorGuide(anchors, per_token), tuple(_strength(per_token, k) for k in insertions))
 
 
 def _strength(per_token: Tensor, insertion: Insertion) -> float:
-    at = _LAYOUT.tokens_of(INJECTED_PARTS[0], insertion.chunks)
+    at = _LAYOUT.tokens_of(insertion.parts[0], insertion.chunks)
     return float(per_token[:, insertion.item, at].mean()) if insertion.weight > 0 else 0.0

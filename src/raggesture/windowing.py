@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from raggesture.anchoring import ExemplarLevels
+from raggesture.anchoring import ExemplarLevels, brought_by
+from raggesture.clock import CHUNK_FRAMES, frame_of_seconds
+from raggesture.composing import Piece, composites
+from raggesture.errors import ConfigError
 from raggesture.models.conditions import Conditions
 from raggesture.options import GenerateOptions
 from raggesture.released_loop import released_injection
-from raggesture.synthesis import Held, Injection, Insertion, Synthesizer, inject
+from raggesture.synthesis import INJECTED_PARTS, Held, Injection, Insertion, Synthesizer, inject
 from raggesture.types import Placement
 
 
@@ -52,31 +55,91 @@ def make_windows(synthesizer: Synthesizer, jobs: Sequence[WindowJob], options: G
     Args:
         rates: K rates of the guidance schedule, noisiest step first.
     """
-    insertions = _insertions(jobs)
-    exemplars = _joined([job.exemplars for job in jobs])
     noise = torch.cat([job.noise for job in jobs])
+    conditions, held = Conditions.cat([job.conditions for job in jobs]), _held(jobs, noise)
+    insertions, exemplars = _composed(synthesizer, jobs, _insertions(jobs, options), options, conditions, noise, held)
     injection = inject(synthesizer, options.inject, exemplars.levels, exemplars.clean, insertions, noise, rates)
-    x_0 = synthesizer.sample(Conditions.cat([job.conditions for job in jobs]), injection.start, injection.guide, _held(jobs, noise))
+    x_0 = synthesizer.sample(conditions, injection.start, injection.guide, held)
     return _parted(jobs, x_0, injection)
 
 
 def make_released_window(synthesizer: Synthesizer, job: WindowJob, options: GenerateOptions, rng: torch.Generator) -> WindowMade:
     """Sample one window by the published loop, faults included; ``rng`` gives its noise in the published order."""
-    insertions = _insertions([job])
+    insertions = _insertions([job], options)
+    for placement, insertion in zip(job.placements, insertions, strict=True):
+        if brought_by(placement, options).composite or set(insertion.parts) != set(INJECTED_PARTS):
+            asked = f"gesture on {placement.hit.query.word!r}: parts {', '.join(placement.hit.query.parts)}"
+            raise ConfigError(f"{asked}; expected {', '.join(INJECTED_PARTS)} with guided_loop 'released', which copies no others - leave them out")
     injection = released_injection(synthesizer, options.inject, job.exemplars.levels, job.exemplars.clean, insertions, job.noise, job.held, rng)
     return _parted([job], synthesizer.sample(job.conditions, injection.start, injection.guide), injection)[0]
 
 
-def _insertions(jobs: Sequence[WindowJob]) -> list[Insertion]:
+def eased(placement: Placement, ease: float) -> tuple[float, ...]:
+    """A factor on the weight of each chunk of a slot, so that preparation and retraction are the model's own: 1 where the stroke is, less away from it.
+
+    A chunk whose middle lies up to half a second from the stroke keeps its weight; half a second further away it has lost the share ``ease``, and
+    between the two it falls evenly. Since a weight moves the end of guidance, such chunks are freed earlier.
+    """
+    target, stroke = placement.target, frame_of_seconds(placement.hit.exemplar.stroke) - placement.source_frame
+    stroke += CHUNK_FRAMES * (target.start - placement.source.start)
+    away = [abs((chunk + 0.5) * CHUNK_FRAMES - stroke - 0.5) / CHUNK_FRAMES for chunk in range(target.start, target.stop)]
+    return tuple(1.0 - ease * min(max(each - 0.5, 0.0), 1.0) for each in away)
+
+
+def _insertions(jobs: Sequence[WindowJob], options: GenerateOptions) -> list[Insertion]:
     """Every placement as an insertion; exemplars are numbered through the batch."""
     placed = [(item, p) for item, job in enumerate(jobs) for p in job.placements]
-    return [Insertion(row, item, p.target, p.hit.query.weight) for row, (item, p) in enumerate(placed)]
+    return [
+        Insertion(row, item, p.target, p.hit.query.weight, brought_by(p, options).parts, eased(p, options.ease) if options.ease else (), p.source)
+        for row, (item, p) in enumerate(placed)
+    ]
 
 
-def _joined(parts: Sequence[ExemplarLevels]) -> ExemplarLevels:
-    levels = [part.levels for part in parts if part.levels is not None]
-    clean = [part.clean for part in parts if part.clean is not None]
-    return ExemplarLevels(torch.cat(levels, dim=1) if levels else None, torch.cat(clean) if clean else None)
+def _joined(jobs: Sequence[WindowJob]) -> ExemplarLevels:
+    """The exemplars of a batch, a row per placement; a job that has none of a kind adds zeros where others have some."""
+    counts = [len(job.placements) for job in jobs]
+    levels = [job.exemplars.levels for job in jobs]
+    clean = [job.exemplars.clean for job in jobs]
+    pieces = tuple(piece for job in jobs for piece in job.exemplars.pieces or (None,) * len(job.placements))
+    return ExemplarLevels(_cat(levels, counts, 1), _cat(clean, counts, 0), pieces)
+
+
+def _cat(rows: Sequence[Tensor | None], counts: Sequence[int], dim: int) -> Tensor | None:
+    one = next((each for each in rows if each is not None), None)
+    if one is None:
+        return None
+    empty = [one.new_zeros([count if k == dim else size for k, size in enumerate(one.shape)]) for count in counts]
+    return torch.cat([gap if each is None else each for each, gap in zip(rows, empty, strict=True)], dim=dim)
+
+
+def _composed(
+    synthesizer: Synthesizer,
+    jobs: Sequence[WindowJob],
+    insertions: list[Insertion],
+    options: GenerateOptions,
+    conditions: Conditions,
+    noise: Tensor,
+    held: Held | None,
+) -> tuple[list[Insertion], ExemplarLevels]:
+    """Insertions and exemplars of a batch, those that bring less than whole parts composed into their windows' drafts: one more row for each such window."""
+    joined = _joined(jobs)
+    placements = [p for job in jobs for p in job.placements]
+    pieces = [
+        Piece(insertion, brought_by(placement, options), features)
+        for insertion, placement, features in zip(insertions, placements, joined.pieces, strict=True)
+        if features is not None and insertion.weight > 0
+    ]
+    if not pieces:
+        return insertions, joined
+    items = sorted({piece.insertion.item for piece in pieces})
+    own = [replace(piece, insertion=replace(piece.insertion, item=items.index(piece.insertion.item))) for piece in pieces]
+    there, drawn = conditions.take(torch.tensor(items, device=noise.device)), noise[items]
+    clean = composites(synthesizer, there, drawn, None if held is None else Held(held.latents[items], held.mask[items]), own)
+    levels = synthesizer.noised(clean, drawn) if options.inject in ("noised", "inpaint") else synthesizer.invert(clean, there)
+    rows = {id(piece.insertion): len(placements) + items.index(piece.insertion.item) for piece in pieces}
+    moved = [replace(each, exemplar=rows[id(each)], source=None) if id(each) in rows else each for each in insertions]
+    all_levels = _cat([joined.levels, levels], [len(placements), len(items)], 1)
+    return moved, ExemplarLevels(all_levels, _cat([joined.clean, clean], [len(placements), len(items)], 0))
 
 
 def _held(jobs: Sequence[WindowJob], noise: Tensor) -> Held | None:

@@ -121,8 +121,8 @@ def test_plugins_list_names_builtins(call: Call) -> None:
 
 def test_plugins_show(call: Call) -> None:
     part = json.loads(call("plugins", "show", "hold", "--json").out)["parts"][0]
-    assert part["options"]["until"]["default"] == 0.8 and part["builtin"] is True
-    assert "until = 0.8" in call("plugins", "show", "hold").out
+    assert part["options"]["stop"]["default"] == 0.8 and part["builtin"] is True
+    assert "stop = 0.8" in call("plugins", "show", "hold").out
     found = call("plugins", "show", "hodl")
     assert found.code == 4 and "did you mean 'hold'" in found.error
 

@@ -189,13 +189,14 @@ def test_the_published_ways_on_the_packaged_model(quick: Callable[..., Made]) ->
     assert {key: value.value for key, value in released.trace.settings.items() if key.startswith("compat.")} == {
         "compat.text_context": "window", "compat.border_words": "inside", "compat.frame_alignment": "released", "compat.resampling": "double",
         "compat.posterior": "sample", "compat.translation": "origin", "compat.interpolation": "linear", "compat.guided_loop": "released",
+        "compat.placement": "released",
     }  # fmt: skip
     assert [p.clip for p in released.trace.placements] and all(0 < p.strength < 1 for p in released.trace.placements)
 
 
 def test_a_profile_reaches_the_placement(quick: Callable[..., Made], tmp_path: Path) -> None:
     lengths = {}
-    for chunks in (1, 3):
+    for chunks in (2, 3):
         profile = tmp_path / f"p{chunks}.toml"
         profile.write_text(
             "schema = 1\n[generate]\nretriever = 'llm'\nseed = 4\n[retriever.llm]\nmax_words = 1\n"
@@ -205,7 +206,7 @@ def test_a_profile_reaches_the_placement(quick: Callable[..., Made], tmp_path: P
         (place,) = trace.placements
         lengths[chunks] = place.end_s - place.start_s
         assert place.strength == pytest.approx(0.5) and trace.seed == 4 and trace.settings["placement.chunks"].origin.endswith(f"p{chunks}.toml")
-    assert lengths == {1: 1.0, 3: 3.0}
+    assert lengths == {2: 2.0, 3: 3.0}
 
 
 def test_longform_is_one_motion_of_all_windows(call: Call, warm: None, tmp_path: Path) -> None:

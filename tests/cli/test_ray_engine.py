@@ -169,7 +169,7 @@ def test_a_batch_that_is_made_again_takes_what_was_delivered(tmp_path: Path, mon
             return [Done(each.speech, each.outputs, 3.0, 1) for each in jobs]
 
     monkeypatch.setattr("raggesture.cli.ray_engine._worker", lambda order: Worker())
-    order = Order(None, (), (), (), Request(tuple(each.speech for each in jobs), tmp_path, None, False, False, False, True))
+    order = Order(None, (), (), (), None, Request(tuple(each.speech for each in jobs), tmp_path, None, False, False, False, True))
     done = make_batch(order, jobs)
     assert asked == [jobs[1]] and [each.seconds for each in done] == [1.0, 3.0]
     tidy(jobs)

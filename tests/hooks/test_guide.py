@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from raggesture.plugins import hookspecs
-from raggesture.plugins.manager import KINDS, RETRIEVERS, PluginManager
+from raggesture.plugins.manager import KINDS, RETRIEVERS, SCHEDULES, PluginManager
 from raggesture.testing import problems_of_part
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
@@ -68,3 +68,14 @@ def test_the_plugin_of_the_guide_works(guide: str, tmp_path: Path, monkeypatch: 
         assert contract["TestLoud"].part is part.cls  # type: ignore[attr-defined]
     finally:
         sys.modules.pop("raggesture_loud", None)
+
+
+def test_every_schedule_stands_in_its_table(guide: str) -> None:
+    table = guide.split("<!-- schedules: held against the code by a test -->")[1].split("\n\n")[0]
+    rows = [line.split("|") for line in table.strip().splitlines()[2:]]
+    listed = {name: re.findall(r"`(\w+)`", row[3].replace("`stop`", "")) for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    manager = PluginManager(find=lambda: [])
+    shared = {"start", "stop", "rate"}
+    assert set(listed) == set(manager.names(SCHEDULES))
+    for name, options in listed.items():
+        assert set(manager.part(SCHEDULES, name).cls.Options.model_fields) == shared | set(options), name

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tomli
 
-from raggesture.config import Generate, Overrides, Placement, load_settings
+from raggesture.config import Compat, Generate, Overrides, Placement, load_settings
 from raggesture.errors import ConfigError
 from raggesture.plugins.manager import PluginManager
 from raggesture.profiles import profile_names, readings
@@ -43,7 +43,7 @@ def test_the_default_profile_is_the_defaults_written_out() -> None:
     written = tomli.loads((packaged_dir("profiles") / "default.toml").read_text())
     assert Generate.model_validate_json(__import__("json").dumps(written["generate"])) == Generate()
     assert set(written["generate"]) == set(Generate.model_fields)
-    assert written["placement"] == Placement().model_dump()
+    assert written["placement"] == Placement().model_dump(mode="json")
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -124,7 +124,8 @@ def test_variables_without_a_double_underscore_are_not_settings() -> None:
         ('[guidance.hold]\nuntil = "x"\n', r"mine\.toml: guidance\.hold\.until: expected float, got str 'x'"),
         ("[guidance]\nuntil = 1\n", r"mine\.toml: guidance\.until: expected \[guidance\.NAME\] with keys, got int 1"),
         ("[guidance.hodl]\nuntil = 1\n", r"mine\.toml: guidance\.hodl\.until: guidance schedule 'hodl': unknown; did you mean 'hold'\?"),
-        ("[placement]\nchunks = 4\n", r"placement\.chunks: expected less than or equal to 3"),
+        ("[placement]\nchunks = 1\n", r"mine\.toml: placement\.chunks: expected 2 or 3 seconds of the exemplar \(one alone puts only half .*\), got int 1"),
+        ("[placement]\nchunks = 4\n", r"placement\.chunks: expected 2 or 3 seconds .* got int 4"),
         ("[compat]\nanything = 1\n", r"compat\.anything: unknown key"),
         ('[generate]\nsteps = 3\n[plugins]\nonly = "x"\n', r"plugins\.only: expected list"),
         ("this is not toml", r"mine\.toml: not TOML"),
@@ -227,3 +228,23 @@ def test_ways_to_inject_are_the_synthesizers() -> None:
 def test_config_needs_no_torch() -> None:
     code = "import sys, raggesture.config, raggesture.plugins.manager, raggesture.outputs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_parts_come_from_the_command_line_and_are_checked() -> None:
+    found = load_settings(overrides=Overrides({}, placement={"parts": (["upper", "right-arm"], "--parts")}))
+    assert found.placement.parts == ("upper", "right-arm") and found.origins["placement.parts"] == (["upper", "right-arm"], "command line --parts")
+    with pytest.raises(ConfigError, match="--parts: expected 'upper', 'hands', 'face', 'lower', 'head', 'left-arm' or 'right-arm', got str 'arm'"):
+        load_settings(overrides=Overrides({}, placement={"parts": (["arm"], "--parts")}))
+    with pytest.raises(ConfigError, match="--parts: is empty; expected at least one"):
+        load_settings(overrides=Overrides({}, placement={"parts": ([], "--parts")}))
+
+
+def test_paper_and_released_say_what_they_do() -> None:
+    paper, released = load_settings("paper"), load_settings("released")
+    assert (paper.generate.guidance, paper.generate.inject, paper.generate.steps) == ("decreasing_till_25", "inversion+guidance", 50)
+    assert paper.compat == Compat() and paper.placement.parts == ("upper", "hands") and paper.placement.ease == 0
+    assert paper.schedule().rates(50)[25:] == (0.0,) * 25 and paper.schedule().rates(50)[0] == pytest.approx(1 - 0.8**24)
+    assert set(released.schedule().rates(50)) == {1.0}, "whatever a schedule says, the published loop replaces"
+    ours = {key for key, value in Compat().model_dump().items() if value == getattr(released.compat, key)}
+    assert not ours, "every switch of [compat] is the published way"
+    assert released.options[("retriever", "llm")].weighting == "released"

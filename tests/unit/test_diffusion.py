@@ -11,13 +11,14 @@ from torch import Tensor
 
 from raggesture.diffusion import schedules
 from raggesture.diffusion.ddim import invert, move, sample
-from raggesture.diffusion.guidance import AnchorGuide, Anchors, chain, rates_per_token
+from raggesture.diffusion.guidance import DIAL, AnchorGuide, Anchors, Dial, chain, mixed_start, rates_per_token
 from raggesture.diffusion.inpaint import Inpaint, paste
 from raggesture.diffusion.noise import NoiseSchedule, alphas_cumprod, published, respaced, spaced
 from raggesture.diffusion.rates import closed_form_rate
 from raggesture.errors import ConfigError
 
 S = published()
+EVEN = Dial(((0.2, 0.0), (1.0, 1.0)))
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -152,14 +153,33 @@ def test_guided_sampling_reaches_what_was_inverted() -> None:
 
 def test_the_dial_moves_the_end() -> None:
     rates = schedules.Hold(schedules.HoldOptions()).rates(50)
-    weights = torch.tensor([[0.0, 0.25, 0.5, 1.0]])
-    found = rates_per_token(rates, weights)[:, 0]
-    assert not found[:, 0].any()
+    weights = torch.tensor([[0.0, 0.19, 0.6, 1.0]])
+    found = rates_per_token(rates, weights, EVEN)[:, 0]
+    assert not found[:, 0].any() and not found[:, 1].any()
     assert torch.equal(found[:, 3], torch.tensor(rates))
-    assert found.sum(0).tolist() == [0.0, 10.0, 20.0, 40.0]
-    late = rates_per_token(schedules.IncreasingFrom25(schedules.IterationOptions()).rates(50), torch.tensor([[0.5]]))[:, 0, 0]
+    assert found.sum(0).tolist() == pytest.approx([0.0, 0.0, 20.5, 40.0], abs=1e-4)
+    late = rates_per_token(schedules.IncreasingFrom25(schedules.IterationOptions()).rates(50), torch.tensor([[0.6]]), EVEN)[:, 0, 0]
     active = late.nonzero().flatten()
     assert int(active[0]) == 26 and int(active[-1]) == 37
+
+
+def test_the_dial_turns_the_start_first() -> None:
+    assert EVEN.start(torch.tensor([0.0, 0.1, 0.2, 0.9])).tolist() == pytest.approx([0.0, 0.5, 1.0, 1.0])
+    assert DIAL.guided(torch.tensor([0.0, 1.0])).tolist() == [0.0, 1.0]
+    with pytest.raises(ConfigError, match="rising pairs"):
+        Dial(((0.5, 0.0), (0.4, 0.5), (1.0, 1.0)))
+    with pytest.raises(ConfigError, match="rising pairs"):
+        Dial(((0.2, 0.0), (0.9, 1.0)))
+
+
+def test_a_start_between_two_keeps_the_variance() -> None:
+    free, anchor = draw(1, 4000, 4), draw(1, 4000, 4, seed=1)
+    shares = torch.tensor([0.0, 0.3, 0.5, 1.0])[:, None].expand(4, 4000)
+    found = mixed_start(free.expand(4, -1, -1), anchor.expand(4, -1, -1), shares)
+    assert torch.equal(found[0], free[0]) and torch.equal(found[3], anchor[0])
+    assert found.std(dim=(1, 2)).tolist() == pytest.approx([1.0] * 4, abs=0.02)
+    near = [float((row - anchor[0]).square().mean()) for row in found]
+    assert near == sorted(near, reverse=True)
 
 
 def test_the_dial_is_even() -> None:
@@ -216,12 +236,50 @@ def test_hold_frees_the_last_fifth() -> None:
 
 def test_names_and_directions() -> None:
     named = {schedule.name: schedule(schedule.Options()) for schedule in schedules.raggesture_guidance_schedules()}
-    assert len(named) == 10
+    assert len(named) == 13 and {"hold", "constant", "replace", "none"} < set(named)
     decreasing, increasing = named["decreasing"].rates(50), named["increasing"].rates(50)
     assert decreasing[0] == closed_form_rate(0.1, 49) and decreasing[-1] == 0.0
     assert increasing == decreasing[::-1]
     assert named["drop_decreasing_till_25"].rates(50)[25:] == (0.0,) * 25
     assert named["all_zero"].rates(50) == (0.0,) * 50
+
+
+def test_ours() -> None:
+    assert schedules.Constant(schedules.ConstantOptions()).rates(4) == (0.3,) * 4
+    assert schedules.Constant(schedules.ConstantOptions(rate=0.5, start=0.25, stop=0.75)).rates(4) == (0.0, 0.5, 0.5, 0.0)
+    assert schedules.Replace(schedules.ShareOptions()).rates(7) == (1.0,) * 7
+    assert schedules.NoGuidance(schedules.ShareOptions()).rates(7) == (0.0,) * 7
+
+
+@pytest.mark.parametrize("schedule", schedules.raggesture_guidance_schedules(), ids=lambda schedule: schedule.name)
+def test_every_schedule_starts_stops_and_has_a_rate(schedule: type) -> None:
+    plain = schedule(schedule.Options(stop=1.0)).rates(50)
+    window = schedule(schedule.Options(start=0.2, stop=0.6)).rates(50)
+    assert window == (0.0,) * 10 + plain[10:30] + (0.0,) * 20
+    assert schedule(schedule.Options(start=0.5, stop=0.5)).rates(50) == (0.0,) * 50
+    full, half = (schedule(schedule.Options(rate=rate)).rates(50) for rate in (1.0, 0.5))
+    assert half == tuple(0.5 * rate for rate in full)
+    with pytest.raises(ValidationError, match=r"start 0\.7 at or before stop 0\.5"):
+        schedule.Options(start=0.7, stop=0.5)
+    for wrong in ({"start": -0.1}, {"stop": 1.1}, {"rate": 2.0}, {"rate": float("nan")}):
+        with pytest.raises(ValidationError):
+            schedule.Options(**wrong)
+
+
+def test_the_options_leave_the_published_lists_alone() -> None:
+    for schedule in schedules.PUBLISHED:
+        made = schedule(schedule.Options())
+        for steps in (20, 50):
+            assert made.rates(steps) == tuple(closed_form_rate(0.1, n) for n in reversed(made.iterations(steps)))
+
+
+def test_until_is_another_name_of_stop() -> None:
+    assert schedules.Hold(schedules.HoldOptions(until=0.5)).rates(10) == schedules.Hold(schedules.HoldOptions(stop=0.5)).rates(10)
+    assert schedules.HoldOptions(until=0.5, stop=0.5).end == 0.5
+    with pytest.raises(ValidationError, match=r"one of 'stop' \(0.9\) and 'until' \(0.5\), which mean the same"):
+        schedules.HoldOptions(until=0.5, stop=0.9)
+    with pytest.raises(ValidationError, match=r"start 0\.6 at or before stop 0\.5"):
+        schedules.HoldOptions(until=0.5, start=0.6)
 
 
 # --- inpainting

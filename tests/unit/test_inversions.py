@@ -88,7 +88,7 @@ def test_exact_never_lends_across_batches_and_shared_does(pipeline: Pipeline, ca
     assert np.allclose(again.rotations, plain.rotations, atol=1e-4)
 
 
-@pytest.mark.parametrize("change", [{"steps": 5}, {"guided_loop": "released"}, {"chunks": 1}], ids=str)
+@pytest.mark.parametrize("change", [{"steps": 5}, {"guided_loop": "released"}, {"chunks": 3}], ids=str)
 def test_another_way_is_another_file(pipeline: Pipeline, change: dict[str, object]) -> None:
     assert pipeline.index is not None
     motion(pipeline, KEPT)

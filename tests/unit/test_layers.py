@@ -18,7 +18,7 @@ LAYERS = {
     "speech": 3, "corpus": 3, "encoders": 3, "models": 3, "diffusion": 3, "retrieval": 3, "metrics": 3, "export": 3, "trace": 3, "outputs": 3,
     "plan_file": 3, "plan_file.following": 5, "planner": 5,
     "plugins.manager": 4, "plugins.locations": 4, "profiles": 4, "config_model": 4, "config": 4, "testing": 4,
-    "synthesis": 5, "inversions": 5, "released_loop": 5, "options": 5, "planning": 5, "anchoring": 5, "windowing": 5,
+    "synthesis": 5, "composing": 5, "inversions": 5, "released_loop": 5, "options": 5, "planning": 5, "anchoring": 5, "windowing": 5,
     "chain": 5, "account": 5, "leapfrog": 5, "longform_work": 5, "longform_files": 5,
     "pipeline": 5, "longform": 5, "follow": 5, "training": 5,
     "cli": 6,

@@ -13,11 +13,13 @@ import torch
 
 from helpers_synthesis import Asking, Rates, tiny_model, toy_index, toy_pipeline, toy_speech
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, MOTION_FPS, WINDOW_CHUNKS, frames_of_seconds
+from raggesture.diffusion.guidance import DIAL
 from raggesture.diffusion.schedules import Decreasing, Hold, HoldOptions, IterationOptions
 from raggesture.errors import ConfigError, ModelError
 from raggesture.models.checkpoint import save_model
 from raggesture.motion import write_npz
-from raggesture.pipeline import GenerateOptions, Generation, Pipeline, checked_rates
+from raggesture.pipeline import GenerateOptions, Generation, Pipeline
+from raggesture.plugins.rates import checked_rates
 from raggesture.retrieval.by_none import NoneOptions, NoneRetriever
 from raggesture.synthesis import Synthesizer
 from raggesture.trace import Setting, read_trace, write_trace
@@ -57,7 +59,8 @@ def test_the_same_seed_gives_the_same_bytes(pipeline: Pipeline, tmp_path: Path) 
         "schedule": made(pipeline, speech, schedule=Decreasing(IterationOptions())),
         "steps": made(pipeline, speech, replace(OPTIONS, steps=STEPS + 1)),
         "weight": made(pipeline, speech, replace(OPTIONS, weight=0.4)),
-        "chunks": made(pipeline, speech, replace(OPTIONS, chunks=1)),
+        "parts": made(pipeline, speech, replace(OPTIONS, parts=("upper",))),
+        "ease": made(pipeline, speech, replace(OPTIONS, ease=1.0)),
         "speaker": made(pipeline, speech, replace(OPTIONS, speaker="bob")),
         "retriever": made(pipeline, speech, retriever=NOTHING),
         "words": made(pipeline, toy_speech(12.0, "a round mountain over there you had one idea")),
@@ -127,8 +130,9 @@ def test_trace(pipeline: Pipeline, tmp_path: Path) -> None:
         assert abs((hit.exemplar.stroke - place.source_start_s) - (query.stroke_s - place.start_s) - place.shift_frames / MODEL_FPS) < 1.01 / MODEL_FPS
         taken.append((place.start_s, place.end_s))
     assert all(before[1] <= after[0] for before, after in zip(sorted(taken), sorted(taken)[1:], strict=False))
-    # hold: full rate on 6 of 8 steps; weight .4 lets it end after 2.4 of them
-    assert [p.strength for p in trace.placements] == pytest.approx([2.4 / 8] * 4)
+    # hold: full rate on 6 of 8 steps; weight .4 keeps a share of them (the dial's)
+    kept = float(DIAL.guided(torch.tensor(0.4)))
+    assert 0.05 < kept < 0.2 and [p.strength for p in trace.placements] == pytest.approx([(1 + 5 * kept) / 8] * 4)
     assert trace.speech.file == "toy.wav" and trace.settings["generate.seed"].value == 3
     assert (trace.model, trace.index) == pipeline.identities
     assert set(trace.timings_s) == {"understand", "encode", "retrieve", "invert", "sample", "decode"}
@@ -186,7 +190,7 @@ def test_random_states_are_left_alone(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("rates", [(1.0,) * (STEPS - 1), (1.0,) * (STEPS + 1), (), (1.5,) * STEPS, (-0.1,) * STEPS, (float("nan"),) * STEPS])
 def test_a_schedule_that_breaks_its_contract_is_named(pipeline: Pipeline, rates: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match=rf"guidance 'given': .*expected {STEPS} in \[0, 1\]"):
+    with pytest.raises(ConfigError, match=rf"guidance schedule 'given' .*expected {STEPS} rates in \[0, 1\]"):
         made(pipeline, toy_speech(2.0), schedule=Rates(rates))
     assert checked_rates(Rates([0.5] * STEPS), STEPS) == (0.5,) * STEPS
 
@@ -197,8 +201,8 @@ def test_a_schedule_that_breaks_its_contract_is_named(pipeline: Pipeline, rates:
         ({"speaker": "anne"}, r"speaker 'anne': .*did you mean 'ann'"),
         ({"inject": "noise"}, r"inject 'noise': .*did you mean 'noised'"),
         ({"weight": 1.5}, r"weight: 1.5; expected a number in \[0, 1\]"),
-        ({"chunks": 0}, "chunks: 0; expected 1 to 3"),
-        ({"chunks": 4}, "chunks: 4; expected 1 to 3"),
+        ({"chunks": 1}, "chunks: 1; expected 2 or 3 seconds per gesture"),
+        ({"chunks": 4}, "chunks: 4; expected 2 or 3"),
         ({"steps": 1}, "steps: 1; expected a whole number from 2 to 1000"),
     ],
 )

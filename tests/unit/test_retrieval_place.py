@@ -28,9 +28,10 @@ def test_the_next_chunk_if_late_else_the_previous(phase: int) -> None:
     assert placement.source_frame == 300 - (60 + phase)
 
 
-def test_one_and_three_chunks() -> None:
-    assert ask(4.7, chunks=1)[0][0].target == slice(4, 5)
+def test_three_chunks() -> None:
     assert ask(4.7, chunks=3)[0][0].target == slice(3, 6)
+    placements, drops = ask(2.2, 4.1, 6.2, 8.1, chunks=3)
+    assert drops == [] and sorted(p.target.stop - p.target.start for p in placements) == [2, 2, 3, 3], "close words share ten seconds"
 
 
 def test_the_first_and_last_second_stay_in_the_window() -> None:
@@ -45,8 +46,8 @@ def test_close_words_share() -> None:
     assert drops == []
     assert [p.target for p in placements] == [slice(3, 5), slice(5, 7)]
     placements, drops = ask(4.5, 5.5, 6.5)
-    assert drops == []
-    assert [p.target for p in placements] == [slice(3, 5), slice(5, 6), slice(6, 8)]
+    assert [p.target for p in placements] == [slice(3, 5), slice(5, 7)], "three words in three seconds: two are served whole"
+    assert len(drops) == 1 and "no second left" in drops[0].reason
 
 
 def test_two_words_in_one_second_cannot_both_be_served() -> None:
@@ -68,7 +69,7 @@ def test_the_shared_second_belongs_to_the_window_before() -> None:
 
 @pytest.mark.parametrize(("exemplar_stroke", "shift"), [(0.2, -4), (39.9, 6), (20.0, 0)])
 def test_at_the_border_of_its_clip_an_exemplar_moves_as_little_as_it_must(exemplar_stroke: float, shift: int) -> None:
-    (placement,), _ = ask(4.5, exemplar_stroke=exemplar_stroke, chunks=1)
+    (placement,), _ = ask(4.5, exemplar_stroke=exemplar_stroke)
     stroke = frame_of_seconds(exemplar_stroke) - placement.source_frame
     assert stroke - frame_of_seconds(4.5) == placement.shift_frames == shift
     first = placement.source_frame + 15 * placement.source.start

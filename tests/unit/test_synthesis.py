@@ -10,7 +10,7 @@ from torch import Tensor
 from helpers_synthesis import LATENTS, tiny_model, toy_index
 from raggesture.body.joints import LatentLayout
 from raggesture.clock import CHUNK_FRAMES, WINDOW_FRAMES
-from raggesture.diffusion.guidance import Anchors
+from raggesture.diffusion.guidance import DIAL, Anchors
 from raggesture.models.conditions import Conditions
 from raggesture.motion import Motion
 from raggesture.retrieval.index import ClipWindow, Index
@@ -20,6 +20,8 @@ from raggesture.windows import OVERLAP_FRAMES, STRIDE_FRAMES, join_windows
 STEPS = 12
 LAYOUT = LatentLayout()
 FULL, OFF = (1.0,) * STEPS, (0.0,) * STEPS
+HALF = (1 + (STEPS - 1) * float(DIAL.guided(torch.tensor(0.5)))) / STEPS
+"""Mean rate of weight .5 under FULL."""
 MIDDLE_OF_CHUNK = CHUNK_FRAMES // 2
 """The one frame of a chunk that no neighbour reaches, with seven frames of overlap."""
 
@@ -135,7 +137,7 @@ def test_strength_is_the_mean_rate_and_zero_rates_leave_the_start(synthesizer: S
     insertions = [Insertion(0, 0, slice(0, 2), 1.0), Insertion(1, 0, slice(4, 6), 0.5), Insertion(2, 0, slice(8, 9), 0.0)]
     noise = noise_of(synthesizer, 1)
     guided = inject(synthesizer, "inversion+guidance", levels, clean, insertions, noise, FULL)
-    assert guided.strengths == pytest.approx((1.0, 0.5, 0.0))
+    assert guided.strengths == pytest.approx((1.0, HALF, 0.0))
     anchored = [*range(0, 2), *range(4, 6), *range(11, 13), *range(15, 17)]
     expected = [levels[0, exemplar, token] for exemplar, tokens in ((0, (0, 1)), (1, (4, 5)), (0, (11, 12)), (1, (15, 16))) for token in tokens]
     assert torch.equal(guided.start[0, anchored], torch.stack(expected))

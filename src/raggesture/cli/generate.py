@@ -59,7 +59,12 @@ class Order:
     given: tuple[tuple[str, tuple[Any, str]], ...]
     retriever_options: tuple[str, ...]
     guidance_options: tuple[str, ...]
+    parts: str | None
     request: Request
+
+    def settings(self) -> Settings:
+        """The settings, put together where this runs."""
+        return settings_of(self.profile, dict(self.given), self.retriever_options, self.guidance_options, self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ def generate(
     guidance_options: o.GuidanceOption = None,
     inject: o.Inject = None,
     weight: o.Weight = None,
+    parts: o.Parts = None,
     steps: o.Steps = None,
     seed: o.Seed = None,
     speaker: o.Speaker = None,
@@ -112,10 +118,12 @@ def generate(
     """Make a body gesture to recordings: SPEECH.npz (SMPL-X, 30 fps), SPEECH.html (a page that plays it) and SPEECH.trace.json."""
     given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback, batch, engine)
     with o.command(verbose=verbose, quiet=quiet):
-        settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
+        settings = settings_of(profile, given, retriever_options or (), guidance_options or (), parts)
         request = Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only)
         chosen = {key: pair for key, pair in given.items() if pair[0] is not None}
-        order = Order(profile, tuple(chosen.items()), tuple(retriever_options or ()), tuple(guidance_options or ()), replace(request, speeches=tuple(speeches)))
+        order = Order(
+            profile, tuple(chosen.items()), tuple(retriever_options or ()), tuple(guidance_options or ()), parts, replace(request, speeches=tuple(speeches))
+        )
         run_with(settings, request, lambda exporters: worker_for(settings, exporters, order))
 
 
@@ -150,12 +158,15 @@ def flags(
     return {"formats": (formats, "--format")} | {key: (value, f"--{key.replace('_', '-')}") for key, value in values.items()}
 
 
-def settings_of(profile: str | None, given: Mapping[str, tuple[Any, str]], retriever_options: Sequence[str], guidance_options: Sequence[str]) -> Settings:
+def settings_of(
+    profile: str | None, given: Mapping[str, tuple[Any, str]], retriever_options: Sequence[str], guidance_options: Sequence[str], parts: str | None = None
+) -> Settings:
     """Settings of the profile, the environment and the flags that were given; warns of plugins that could not be loaded."""
     from raggesture.config import Overrides, load_settings
 
     chosen = {key: (_listed(value) if key == "formats" else value, flag) for key, (value, flag) in given.items() if value is not None}
-    settings = load_settings(profile, overrides=Overrides(chosen, retriever_options, guidance_options))
+    placement = {} if parts is None else {"parts": (_listed(parts), "--parts")}
+    settings = load_settings(profile, overrides=Overrides(chosen, retriever_options, guidance_options, placement=placement))
     for fault in settings.parts.faults:
         LOGGER.warning("%s - see 'raggesture plugins list'", fault)
     return settings
@@ -368,12 +379,15 @@ def options_of(settings: Settings) -> GenerateOptions:
         weight=chosen.weight,
         speaker=chosen.speaker,
         chunks=settings.placement.chunks,
+        parts=settings.placement.parts,
+        ease=settings.placement.ease,
         plant_feet=chosen.plant_feet,
         conditions=compat.rules(),
         posterior=compat.posterior,
         translation=compat.translation,
         interpolation=compat.interpolation,
         guided_loop=compat.guided_loop,
+        placement=compat.placement,
         retriever_fallback=chosen.retriever_fallback,
         cache=settings.anchors.cache,
         cache_mb=settings.anchors.cache_mb,

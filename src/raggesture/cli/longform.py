@@ -75,6 +75,7 @@ def longform(
     guidance_options: o.GuidanceOption = None,
     inject: o.Inject = None,
     weight: o.Weight = None,
+    parts: o.Parts = None,
     steps: o.Steps = None,
     seed: o.Seed = None,
     speaker: o.Speaker = None,
@@ -99,11 +100,11 @@ def longform(
     """Make one motion of a recording of minutes or hours: windows of ten seconds, each continuing the last, written as they are made."""
     given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
     with o.command(verbose=verbose, quiet=quiet):
-        settings = settings_of(profile, given, retriever_options or (), guidance_options or ())
+        settings = settings_of(profile, given, retriever_options or (), guidance_options or (), parts)
         if follow:
             _check_follow(speeches, transcript, parallel, planned=plan is not None or plan_only, dry_run=dry_run)
             if steps is None and settings.origins["generate.steps"][1] == "default":
-                settings = settings_of(profile, given | {"steps": (DEFAULT_STEPS, "--follow")}, retriever_options or (), guidance_options or ())
+                settings = settings_of(profile, given | {"steps": (DEFAULT_STEPS, "--follow")}, retriever_options or (), guidance_options or (), parts)
             run_follow(settings, FollowRequest(speeches[0], out, words, word_delay, patience, stride, lookahead, force))
             return
         request = Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only)

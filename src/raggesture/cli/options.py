@@ -74,6 +74,15 @@ Inject = Annotated[
     typer.Option("--inject", metavar="HOW", rich_help_panel=_HOW, help="inversion+guidance, inversion, noised, inpaint or none. (default: inversion+guidance)"),
 ]
 Weight = Annotated[float | None, typer.Option("--weight", metavar="0..1", help="How strongly exemplars shape the motion. (default: 1)", rich_help_panel=_HOW)]
+Parts = Annotated[
+    str | None,
+    typer.Option(
+        "--parts",
+        metavar="LIST",
+        rich_help_panel=_HOW,
+        help="What a gesture brings along: upper, hands, face, lower, head, left-arm, right-arm. (default: upper,hands)",
+    ),
+]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Sampling steps. (default: 50)", rich_help_panel=_HOW)]
 Batch = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Recordings that are made side by side, where several are given. (default: 8)", rich_help_panel=_HOW)

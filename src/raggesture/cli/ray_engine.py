@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from raggesture.cli.console import LOGGER, progress_bar
-from raggesture.cli.generate import Done, Job, Order, settings_of
+from raggesture.cli.generate import Done, Job, Order
 from raggesture.cli.together import TogetherWorker
 from raggesture.errors import ConfigError, ServiceError, UsageError
 
@@ -76,7 +76,7 @@ def _delivered(job: Job) -> Done | None:
 @functools.lru_cache(maxsize=1)
 def _worker(order: Order) -> TogetherWorker:
     """Loads the model once a process: Ray gives a process many batches."""
-    settings = settings_of(order.profile, dict(order.given), order.retriever_options, order.guidance_options)
+    settings = order.settings()
     return TogetherWorker(settings, settings.exporters(), order.request)
 
 

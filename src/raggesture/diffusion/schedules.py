@@ -1,16 +1,18 @@
 """The guidance schedules: how strongly the anchors pull at each sampling step.
 
 The published names are lists of gradient iterations over fifty steps (list position 0 is the cleanest); other numbers of steps sample the
-same profile. ``hold`` is ours and the default. Source: METHOD part I (c) "guidance_iters names"; TRAINING "The whole chain in miniature".
+same profile. ``hold`` (the default), ``constant``, ``replace`` and ``none`` are ours. Every one has the options ``start``, ``stop`` (shares of the steps,
+from the noisiest on) and ``rate`` (a factor); their defaults leave the published lists as they are.
+Source: METHOD part I (c) "guidance_iters names"; TRAINING "The whole chain in miniature".
 Differs from the released code: there the lists have no effect on the result; here n iterations become their closed-form rate.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from raggesture.diffusion.rates import closed_form_rate
 from raggesture.errors import ConfigError
@@ -19,24 +21,65 @@ from raggesture.plugins.hookspecs import GuidanceSchedule, hookimpl
 PROFILE_STEPS = 50
 
 
-class IterationOptions(BaseModel):
-    """``lr``: size of one gradient step on the per-token sum of squares; 0.5 closes the gap at once."""
+class ShareOptions(BaseModel):
+    """Which steps are guided, and how strongly."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    lr: float = Field(default=0.1, gt=0.0, le=0.5)
+    start: float = Field(default=0.0, ge=0.0, le=1.0, description="Share of the steps, from the noisiest on, before which nothing is guided.")
+    stop: float = Field(default=1.0, ge=0.0, le=1.0, description="Share of the steps after which nothing is guided.")
+    rate: float = Field(default=1.0, ge=0.0, le=1.0, description="Factor on every rate; a rate is the share of the gap to the exemplar that a step closes.")
+
+    @property
+    def end(self) -> float:
+        """Share of the steps after which nothing is guided."""
+        return self.stop
+
+    @model_validator(mode="after")
+    def _starts_before_it_stops(self) -> Self:
+        if self.start > self.end:
+            raise ValueError(f"start {self.start:g} at or before stop {self.end:g}")
+        return self
 
 
-class HoldOptions(BaseModel):
-    """``rate``: the rate while guidance lasts. ``until``: the share of the steps that is guided, from the noisiest on."""
+class IterationOptions(ShareOptions):
+    """As ``ShareOptions``, for a schedule of gradient iterations."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    rate: float = Field(default=1.0, ge=0.0, le=1.0)
-    until: float = Field(default=0.8, ge=0.0, le=1.0)
+    lr: float = Field(default=0.1, gt=0.0, le=0.5, description="Size of one gradient step on the sum of squares of a token; 0.5 closes the gap at once.")
+
+
+class ConstantOptions(ShareOptions):
+    """As ``ShareOptions``, with a gentle rate."""
+
+    rate: float = Field(default=0.3, ge=0.0, le=1.0, description="The rate at every guided step: the share of the gap to the exemplar that a step closes.")
+
+
+class HoldOptions(ShareOptions):
+    """As ``ShareOptions``, free in the last fifth."""
+
+    stop: float = Field(default=0.8, ge=0.0, le=1.0, description="Share of the steps after which nothing is guided.")
+    until: float | None = Field(default=None, ge=0.0, le=1.0, description="Another name of stop.")
+
+    @property
+    def end(self) -> float:
+        """``until`` where it is given, else ``stop``."""
+        return self.stop if self.until is None else self.until
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if self.until is not None and "stop" in self.model_fields_set and self.stop != self.until:
+            raise ValueError(f"one of 'stop' ({self.stop:g}) and 'until' ({self.until:g}), which mean the same")
+        return self
 
 
 def _check_steps(n_steps: int) -> None:
     if n_steps < 1:
         raise ConfigError(f"steps: {n_steps}; expected at least 1 - choose one")
+
+
+def _shared(rates: tuple[float, ...], options: ShareOptions) -> tuple[float, ...]:
+    """``rates`` times the factor between start and stop, 0 outside."""
+    first, last = round(len(rates) * options.start), round(len(rates) * options.end)
+    return tuple(rate * options.rate if first <= k < last else 0.0 for k, rate in enumerate(rates))
 
 
 class _Iterations(ABC):
@@ -46,7 +89,7 @@ class _Iterations(ABC):
     Options: ClassVar[type[BaseModel]] = IterationOptions
 
     def __init__(self, options: IterationOptions) -> None:
-        self._lr = options.lr
+        self._options = options
 
     @staticmethod
     @abstractmethod
@@ -54,7 +97,7 @@ class _Iterations(ABC):
         """Iterations at position ``i`` of fifty, 0 the cleanest."""
 
     def iterations(self, n_steps: int) -> tuple[int, ...]:
-        """Gradient iterations per spaced step, **cleanest first** as in the published lists."""
+        """Gradient iterations per spaced step, **cleanest first** as in the published lists; without ``start`` and ``stop``."""
         _check_steps(n_steps)
         last = PROFILE_STEPS - 1
         positions = [round(k * last / (n_steps - 1)) if n_steps > 1 else last for k in range(n_steps)]
@@ -62,7 +105,7 @@ class _Iterations(ABC):
 
     def rates(self, n_steps: int) -> tuple[float, ...]:
         """Rates in [0, 1], noisiest step first."""
-        return tuple(closed_form_rate(self._lr, count) for count in reversed(self.iterations(n_steps)))
+        return _shared(tuple(closed_form_rate(self._options.lr, count) for count in reversed(self.iterations(n_steps))), self._options)
 
 
 class AllOne(_Iterations):
@@ -164,20 +207,50 @@ class IncreasingFrom25(_Iterations):
         return 24 - i if i < 25 else 0
 
 
-class Hold:
-    """Full rate from the noisiest step on, free in the last fifth: the gesture asked for survives, its edges are the model's own."""
+class _Flat:
+    """Rate 1 at every step, as far as the options let it."""
 
-    name: ClassVar[str] = "hold"
-    Options: ClassVar[type[BaseModel]] = HoldOptions
+    name: ClassVar[str]
+    Options: ClassVar[type[BaseModel]] = ShareOptions
 
-    def __init__(self, options: HoldOptions) -> None:
+    def __init__(self, options: ShareOptions) -> None:
         self._options = options
 
     def rates(self, n_steps: int) -> tuple[float, ...]:
         """Rates in [0, 1], noisiest step first."""
         _check_steps(n_steps)
-        held = round(n_steps * self._options.until)
-        return (self._options.rate,) * held + (0.0,) * (n_steps - held)
+        return _shared((1.0,) * n_steps, self._options)
+
+
+class Hold(_Flat):
+    """Full rate from the noisiest step on, free in the last fifth: the gesture asked for survives, its edges are the model's own."""
+
+    name = "hold"
+    Options: ClassVar[type[BaseModel]] = HoldOptions
+
+
+class Constant(_Flat):
+    """The same gentle rate at every step."""
+
+    name = "constant"
+    Options: ClassVar[type[BaseModel]] = ConstantOptions
+
+
+class Replace(_Flat):
+    """Hard replacement at every step to the last: the slot is the exemplar, and its edges are not smoothed."""
+
+    name = "replace"
+
+
+class NoGuidance(_Flat):
+    """No guidance: with ``--inject inversion+guidance`` the exemplar gives the start latents alone."""
+
+    name = "none"
+
+    def rates(self, n_steps: int) -> tuple[float, ...]:
+        """Zeros."""
+        _check_steps(n_steps)
+        return (0.0,) * n_steps
 
 
 PUBLISHED: tuple[type[_Iterations], ...] = (
@@ -189,4 +262,4 @@ PUBLISHED: tuple[type[_Iterations], ...] = (
 @hookimpl
 def raggesture_guidance_schedules() -> list[type[GuidanceSchedule]]:
     """Return the built-in schedules."""
-    return [Hold, *PUBLISHED]
+    return [Hold, Constant, Replace, NoGuidance, *PUBLISHED]

@@ -18,12 +18,12 @@ from raggesture.plan_file.words import Said, doubt_of, query_of_gesture
 from raggesture.planning import RUNNERS_UP, Plan, Searched, place_found
 from raggesture.plugins.hookspecs import Retriever
 from raggesture.retrieval.index import Index
+from raggesture.retrieval.place import MIN_CHUNKS
 from raggesture.retrieval.product import voice_of
 from raggesture.retrieval.query import without_itself
 from raggesture.types import Cues, Drop, Hit, Query, Speech
 
 _LOG = logging.getLogger("raggesture")
-_FEWEST_CHUNKS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +54,7 @@ def find_given(
         if doubt := doubt_of(gesture, said):
             _LOG.warning("%s: %s; the times are followed", given.at(number), doubt)
     _refuse_twice(given, queries)
-    fixed = fixed_slots(given, queries, said.duration_s, starts, min(_FEWEST_CHUNKS, options.chunks), leapfrog=leapfrog)
+    fixed = fixed_slots(given, queries, said.duration_s, starts, MIN_CHUNKS, leapfrog=leapfrog)
     notes = _notes(given, options, here)
     if index is None or not queries:
         return Followed(Searched(queries, (None,) * len(queries), {}, notes), fixed)

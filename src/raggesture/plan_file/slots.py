@@ -8,12 +8,11 @@ from itertools import pairwise
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, chunk_of_frame, chunks_of_frames, frame_of_seconds, frames_of_seconds, seconds_of_frame
 from raggesture.errors import InputError
 from raggesture.plan_file.data import GivenPlan, PlanGesture, seconds
-from raggesture.retrieval.place import owner_of
+from raggesture.retrieval.place import MAX_CHUNKS, owner_of
 from raggesture.types import Query
 
 Slot = tuple[int, int]
 """First chunk and the one after the last, counted over the whole speech."""
-MAX_CHUNKS = 3
 _ELSE = "correct it, or leave slot out to have it placed anew"
 
 

@@ -1,10 +1,10 @@
 """Where hits go: disjoint slots of chunks, in the order of the words, each exemplar's stroke on its word.
 
-A *slot* is a run of one to three chunks of one window that holds the word's chunk. The exemplar's window is cut from its clip
+A *slot* is a run of two or three chunks of one window that holds the word's chunk. The exemplar's window is cut from its clip
 so that the stroke falls on the word's frame, hence the same chunks of it are injected. Of all ways to share the chunks
-the cheapest is taken (dynamic programming): as few queries dropped as possible, then slots as long and as centred on their
-stroke as possible. Source: METHOD part I (e); the measurements behind two chunks: the next one if the stroke lies
-late in its chunk, else the previous.
+the cheapest is taken (dynamic programming): as few queries dropped as possible (among close words the lighter goes), then slots as long and as
+centred on their stroke as possible; never one chunk, which alone puts only half of the strokes on their word.
+Source: METHOD part I (e); TRAINING "Placement", the measurements behind two chunks: the next one if the stroke lies late in its chunk, else the previous.
 Differs from the released code: queries are placed in time order; the stroke lies on its frame instead of somewhere in a
 second; a slot always holds its word; what is dropped is reported.
 """
@@ -21,6 +21,9 @@ from raggesture.types import Drop, Hit, Placement, Query
 
 MAX_SHIFT_FRAMES = 7
 """A stroke may be moved by up to half a second where its clip begins or ends; beyond, the query is dropped."""
+
+MIN_CHUNKS, MAX_CHUNKS = 2, 3
+"""Chunks of a slot. Source: TRAINING "Placement": .57 of the strokes within a frame by one chunk, .96 by two."""
 
 _MISSING_CHUNK = 3.0
 _SHIFTED_FRAME = 0.2
@@ -84,7 +87,7 @@ def _slots(hit: Hit, frame: int, starts: Sequence[int], clip_frames: int, chunks
     window = owner_of(own, starts, leapfrog=leapfrog)
     source = frame_of_seconds(hit.exemplar.stroke)
     found = []
-    for length in range(1, chunks + 1):
+    for length in range(MIN_CHUNKS, chunks + 1):
         for first in range(own - length + 1, own + 1):
             if window is None or any(owner_of(chunk, starts, leapfrog=leapfrog) != window for chunk in (first, first + length - 1)):
                 continue
@@ -163,7 +166,7 @@ def place(
     Args:
         queries: in any order. hits: one per query, None where nothing was found. duration_s: of the speech.
         starts: first model frame of each window, multiples of a chunk; a chunk that two windows see belongs to the first that is made (``owner_of``).
-        clip_frames: model frames of every clip of the index. chunks: wanted length of a slot, 1 to 3.
+        clip_frames: model frames of every clip of the index. chunks: wanted length of a slot, 2 or 3; where words are close a slot of three becomes one of two.
         fixed: chunks of the speech, first and stop, that are a query's own: disjoint, each of one window and with its stroke.
 
     Returns:
@@ -190,13 +193,13 @@ def place(
         elif slots := _slots(hit, frame, starts, clip_frames.get(hit.exemplar.clip, 0), chunks, leapfrog):
             requests.append(_Request(number, hit, frame, slots))
         else:
-            reasons[number] = f"its exemplar in {hit.exemplar.clip!r} lies too close to the border of its clip"
+            reasons[number] = f"its exemplar in {hit.exemplar.clip!r} lies too close to the border of its clip for {MIN_CHUNKS} seconds around its stroke"
     requests.sort(key=lambda request: (request.frame, request.number))
     chosen = _share(requests)
     placements = []
     for request, slot in zip(requests, chosen, strict=True):
         if slot is None:
-            reasons[request.number] = "no second left: other words take the chunks around it"
+            reasons[request.number] = f"no second left: other words take the chunks around it, and it needs {MIN_CHUNKS}"
         else:
             placements.append(_placement(request, slot, starts))
     return tuple(placements), tuple(Drop(queries[number], reasons[number]) for number in sorted(reasons))

@@ -28,7 +28,7 @@ class RankingOptions(FilterOptions):
     weighting: Literal["default", "released"] = "default"
 
 
-def _grid(frames: int) -> range:
+def grid(frames: int) -> range:
     """First frames of the windows of a clip that the published database holds."""
     usable = MODEL_FPS * (frames // CHUNK_FRAMES)
     return range(0, max(usable - WINDOW_FRAMES + 1, 0), STRIDE_FRAMES * KEPT)
@@ -50,7 +50,7 @@ def windows_of(index: Index) -> Iterator[Window]:
         clip = index.clip(name)
         vectors = index.word_features(clip)
         spans = np.array([(word.start, word.end) for word in clip.transcript.words]).reshape(-1, 2)
-        for first in _grid(clip.frames):
+        for first in grid(clip.frames):
             begin, end = seconds_of_frame(first), seconds_of_frame(first + WINDOW_FRAMES)
             inside = [(row, e) for row, e in exemplars if begin <= e.start and e.end <= end and int(events.window[row]) in (-1, first)]
             marks = [(e.kind in GESTURE_KINDS, Mark(e.word, e.kind, e.start - begin, e.end - begin, row, e.prominence)) for row, e in inside]

@@ -83,22 +83,24 @@ def choose_events(heldout: Index, count: int, seed: int, *, forced: bool) -> tup
     return tuple(events[k] for k in sorted(order.tolist()))
 
 
-def _query(event: Event, *, named: bool) -> Query:
+def query_of(event: Event, *, named: bool) -> Query:
+    """What an event asks for; not ``named``: by its word and kind alone."""
     offset, e = seconds_of_frame(event.start_frame), event.exemplar
     start, end = max(e.start - offset, 0.0), max(e.end - offset, 0.0)
     return Query(e.word, e.kind, start, end, gesture=event.asked if named else "", prominence=e.prominence, stroke=event.stroke_s, speaker=e.speaker)
 
 
-def _placed(event: Event, index: Index) -> Placement | None:
-    query = _query(event, named=True)
+def placed_event(event: Event, index: Index, chunks: int = 2) -> Placement | None:
+    """Where the gesture that an event asks for goes in its window; None if the index has none, or it has no place."""
+    query = query_of(event, named=True)
     hit = best(by_terms(query, index), index)
-    placements, _ = place((query,), (hit,), duration_s=WINDOW_SECONDS, starts=(0,), clip_frames=index.clip_frames)
+    placements, _ = place((query,), (hit,), duration_s=WINDOW_SECONDS, starts=(0,), clip_frames=index.clip_frames, chunks=chunks)
     return placements[0] if placements else None
 
 
 def retrieval_at_1(index: Index, events: Sequence[Event]) -> float:
     """How often the best hit for a word and its kind, no gesture named, is the gesture its speaker made."""
-    hits = [best(by_terms(_query(event, named=False), index), index) for event in events]
+    hits = [best(by_terms(query_of(event, named=False), index), index) for event in events]
     return float(np.mean([hit is not None and hit.exemplar.gesture == e.exemplar.gesture for hit, e in zip(hits, events, strict=True)]))
 
 
@@ -135,7 +137,7 @@ def _make(synthesizer: Synthesizer, heldout: Index, index: Index, events: Sequen
     for at in range(0, len(events), _BATCH):
         batch = events[at : at + _BATCH]
         scenes: list[ClipWindow] = [heldout.clip_window(e.exemplar.clip, e.start_frame, context=context) for e in batch]
-        placements = [None if how == "none" else _placed(e, index) for e in batch]
+        placements = [None if how == "none" else placed_event(e, index) for e in batch]
         found = [(k, p) for k, p in enumerate(placements) if p]
         levels = clean = None
         if found:
