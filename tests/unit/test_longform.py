@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers_synthesis import Asking, Rates, toy_pipeline
 from raggesture.account import Account
+from raggesture.body.skeleton import forward_kinematics
 from raggesture.clock import CHUNK_FRAMES, MOTION_FPS, WINDOW_CHUNKS, frames_of_seconds
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.errors import ConfigError, InputError, UsageError
@@ -190,7 +192,7 @@ def test_work_of_another_job_is_not_gone_on_with(tmp_path: Path) -> None:
     work = open_work(folder, {"settings": {"generate.seed": 0}}, resume=True)
     with pytest.raises(UsageError, match="another process"):
         open_work(folder, {"settings": {"generate.seed": 0}}, resume=True)
-    work.put_window(0, WindowMade(__import__("torch").zeros(1, 43, 8), (0.5,)))
+    work.put_window(0, WindowMade(torch.zeros(1, 43, 8), (0.5,)))
     work.close()
     with pytest.raises(UsageError, match=r"generate\.seed was 0, is 1.*--no-resume"):
         open_work(folder, {"settings": {"generate.seed": 1}}, resume=True)
@@ -241,8 +243,10 @@ def test_in_parallel(pipeline: Pipeline, recording: Path, whole: tuple[Trace, Mo
     for place in trace.placements:
         chunks = [round(s) for s in np.arange(place.start_s, place.end_s)]
         assert all(owner_of(chunk, [round(15 * s) for s in starts], leapfrog=True) == place.window for chunk in chunks)
-    steps = np.linalg.norm(np.diff(motion.translation[:, [0, 2]], axis=0), axis=-1)
-    assert steps.max() < 0.1
+    places = forward_kinematics(torch.from_numpy(motion.rotations.copy()))[0].numpy()[:, [20, 21]]
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=-1).max(axis=1)
+    seams = np.concatenate([np.arange(30 * second, 30 * second + 30) for second in range(9, 198, 9)])
+    assert steps[seams].max() <= 1.2 * np.delete(steps, seams).max()
     killed(tmp_path / "killed", work, 9, 2)
     again = open_work(tmp_path / "killed", {"what": "test"}, resume=True)
     form(pipeline, parallel=parallel).run(long_speech(recording), again)

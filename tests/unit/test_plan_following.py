@@ -273,11 +273,6 @@ def test_a_speech_without_words(index: Index) -> None:
     assert plan.placements[0].hit.query.stroke == 2.25
 
 
-def test_of_one_second_where_the_settings_are_of_one_second(index: Index) -> None:
-    (placement,) = followed(index, gesture(slot=(2.0, 3.0)), options=replace(OPTIONS, chunks=1)).placements
-    assert slot_of(placement) == (2, 3)
-
-
 def test_slots_of_long_speech_know_its_windows(index: Index) -> None:
     speech = speech_of(28.0, " ".join([WORDS] * 3))
     (placement,) = followed(index, gesture("huge", exemplar=HUGE, start=21.2, slot=(20.0, 22.0)), speech=speech).placements

@@ -18,9 +18,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raggesture.cli.console import LOGGER, result
-from raggesture.cli.generate import TRACE_SUFFIX, load_pipeline, options_of
+from raggesture.cli.generate import TRACE_SUFFIX
 from raggesture.cli.pipes import STDIN, AudioPipe, WordPipe
 from raggesture.cli.unfinished import cut_off
+from raggesture.cli.worker import load_pipeline, options_of
 from raggesture.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from raggesture.cli import options as o
 from raggesture.cli.console import LOGGER, Progress, progress_bar
 from raggesture.cli.follow import DEFAULT_STEPS, FollowRequest
 from raggesture.cli.follow import follow as run_follow
-from raggesture.cli.generate import Done, Job, Request, Worker, flags, load_pipeline, options_of, run_with, settings_of
+from raggesture.cli.generate import Done, Job, Request, flags, run_with, settings_of
 from raggesture.cli.plan import given_plan
 from raggesture.cli.scene import Scene
 from raggesture.cli.unfinished import cut_off
+from raggesture.cli.worker import Worker, load_pipeline, options_of
 from raggesture.errors import RaggestureError, UsageError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raggesture.cli.console import LOGGER, progress_bar
-from raggesture.cli.generate import Done, Job, Worker, load_pipeline, options_of
+from raggesture.cli.generate import Done, Job
 from raggesture.cli.plan import given_plan
+from raggesture.cli.worker import Worker, load_pipeline, options_of
 from raggesture.errors import RaggestureError
 
 if TYPE_CHECKING:
