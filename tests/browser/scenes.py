@@ -14,6 +14,17 @@ from raggesture.trace import Identity, Inserted, Setting, Trace
 from raggesture.types import Cues, Drop, Exemplar, Hit, Placement, Query, Speech, Transcript, Word
 
 HOSTILE = "</script><img src=x onerror=document.title='owned'>"
+HARD_WORDS = (
+    'say "no"',
+    "back\\slash",
+    "tab\tline\nfeed\r\n",
+    "\x00\x07\x1b\x7f\x85",
+    "quotes\"\"\" and '''",
+    "\ufeff\u2028\u2029",
+    "\U0001f44b\u0301 zwölf",
+    "= [x] # no comment",
+)
+"""Words that a file of a plan must carry unchanged."""
 KINDS = ("iconic", "deictic", "metaphoric", "beat", "Contingency.Cause")
 
 
@@ -49,6 +60,7 @@ def made_up_trace(speech: Speech, every_s: float = 4.0, file: Path | None = None
     """A trace with a gesture every few seconds, one drop and all fields filled."""
     words = [w for w in speech.transcript.words if w.text.strip()]
     queries, hits, done = [], [], []
+    others: dict[Query, list[Hit]] = {}
     last = -every_s
     for word in words:
         if word.start < last + every_s or word.start > speech.duration_s - 2.5 or len(word.text) < 4:
@@ -61,6 +73,11 @@ def made_up_trace(speech: Speech, every_s: float = 4.0, file: Path | None = None
         hit = Hit(query, exemplar, sum(terms.values()), terms)
         chunk = int(word.start)
         place = Placement(hit, chunk // 9, slice(chunk % 9, chunk % 9 + 2), slice(chunk % 9, chunk % 9 + 2), 15)
+        for k in range(len(queries) % 4):
+            other = Exemplar(
+                f"{k}_bob_0_{k}_{k}", "bob", f"large {word.text}", kind, 1.25 * k, 1.25 * k + 0.4, 1.25 * k + 0.2, gesture="", prominence=None, row=k
+            )
+            others.setdefault(query, []).append(Hit(query, other, 1.0 - 0.125 * k, {"type": 1.0, "word": -0.125 * k}))
         queries.append(query)
         hits.append(hit)
         done.append(Inserted(place, 9.0 * (chunk // 9), strength=0.25 + 0.6 * (len(queries) % 3) / 2))
@@ -71,6 +88,7 @@ def made_up_trace(speech: Speech, every_s: float = 4.0, file: Path | None = None
         cues=Cues(prominence=tuple(0.3 + 1.3 * ((7 * k) % 10) / 10 for k in range(len(speech.transcript.words)))),
         queries=queries,
         hits=hits,
+        runners_up=others,
         placements=done,
         drops=[drop] if drop else [],
         settings={"generate.steps": Setting(50), "generate.guidance": Setting("hold", "command line")},
@@ -87,6 +105,18 @@ def small_scene(seconds: float = 8.0, name: str = "small") -> ShownScene:
     words = tuple(Word(text, k * step + 0.05, (k + 1) * step - 0.1) for k, text in enumerate(texts))
     speech = Speech(name, humming(seconds), Transcript(words), "ada")
     return ShownScene(name, waving_motion(seconds), speech, made_up_trace(speech, 2.0).to_json())
+
+
+def plan_scene() -> ShownScene:
+    """Gestures on words that are hard to write down, with nought to three runners-up, parts, a word said twice and one drop."""
+    texts = ("hello", *HARD_WORDS, "twice", "twice", "between", "climbing", "finish")
+    words = tuple(Word(text, 1.5 * k + 0.25, 1.5 * k + 1.125) for k, text in enumerate(texts))
+    speech = Speech("plan", humming(1.5 * len(texts)), Transcript(words), "ada")
+    trace = made_up_trace(speech, 3.0, Path("it's a speech.wav")).to_json()
+    trace["queries"][1]["parts"] = ["upper", "head"]
+    trace["queries"][0]["parts"] = []
+    trace["queries"][2]["stroke"] = trace["queries"][2]["start"] + 0.3
+    return ShownScene("plan", waving_motion(speech.duration_s), speech, trace)
 
 
 def real_scene(root: Path) -> ShownScene:

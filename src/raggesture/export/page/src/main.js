@@ -1,7 +1,12 @@
 // Puts the page together. `window.raggesture` is a small interface for tests and for the curious.
 import { Body, Motion } from "./body.js";
 import { readData, unpackMannequin, unpackTrack, unpackVoice } from "./data.js";
-import { Card, Panel } from "./panel.js";
+import { Caption } from "./caption.js";
+import { Card } from "./card.js";
+import { Levels } from "./levels.js";
+import { Overview } from "./overview.js";
+import { Panel } from "./panel.js";
+import { Plan, spanOf } from "./plan.js";
 import { Player } from "./player.js";
 import { Stage } from "./stage.js";
 import { clockText, storyOf } from "./story.js";
@@ -27,9 +32,8 @@ class Page {
     this.story = storyOf(data);
     byId("facts").textContent = `${clockText(this.motion.duration)} · ${data.frames} frames at ${data.fps} fps · ${this.story.words.length} words`;
     byId("volume-label").hidden = !data.audio;
-    const card = new Card();
-    this.panel = new Panel(this.story, this.player, card);
-    this.timeline = new Timeline(data, this.story, this.player, card);
+    this.plan = new Plan(data, this.story.words);
+    this.furnish(data);
     this.body = new Body(data, mannequin, this.motion);
     say("");
     this.openStage(data.floor);
@@ -47,6 +51,17 @@ class Page {
       requestAnimationFrame(loop);
     };
     requestAnimationFrame(loop);
+  }
+
+  furnish(data) {
+    const { story, plan, player } = this;
+    const card = new Card(plan);
+    const levels = new Levels(data.peaks);
+    const word = (chosen) => plan.possible && this.panel.adding.open(chosen);
+    this.panel = new Panel(data.name, story, plan, player, card);
+    this.caption = new Caption(story, plan, word);
+    this.timeline = new Timeline(levels, story, plan, player, card, { word, gesture: (id) => this.panel.choose(id) });
+    this.overview = new Overview(levels, plan, player);
   }
 
   openStage(floor) {
@@ -68,7 +83,9 @@ class Page {
       this.body.pose(time);
       this.stage?.follow(this.motion.followed(time, this.place));
       this.panel.update(time);
+      this.caption.update(time);
       this.timeline.update(time);
+      this.overview.update(time, ...this.timeline.sight(time));
       byId("clock").textContent = `${clockText(time)} / ${clockText(this.player.duration)}`;
     }
     this.stage?.draw(performance.now());
@@ -77,12 +94,15 @@ class Page {
   dress() {
     const style = getComputedStyle(document.documentElement);
     this.stage?.colours(style);
-    this.timeline.colours(style);
+    const ink = (name) => style.getPropertyValue(name).trim();
+    this.timeline.colours(ink);
+    this.overview.colours(ink);
   }
 
   resize() {
     this.stage?.resize();
     this.timeline.resize();
+    this.overview.resize();
     this.show(true);
   }
 
@@ -117,30 +137,47 @@ class Page {
   }
 
   key(event) {
+    const typed = event.target.closest("input:not([type=range], [type=radio], [type=checkbox])");
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && !typed) return this.withControl(event);
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
-    const { player } = this;
-    const step = event.shiftKey ? 5 : 1;
-    const gestures = this.story.gestures;
-    const actions = {
+    const action = this.actions(event.shiftKey ? 5 : 1)[event.key];
+    if (!action || (event.key === " " && event.target.closest("button, summary"))) return;
+    event.preventDefault();
+    action();
+  }
+
+  withControl(event) {
+    const again = event.key === "y" || (event.key.toLowerCase() === "z" && event.shiftKey);
+    if (!again && event.key !== "z") return;
+    event.preventDefault();
+    if (again) this.plan.redo();
+    else this.plan.undo();
+  }
+
+  actions(step) {
+    const { player, plan } = this;
+    const starts = plan.drawn.map((gesture) => Math.max(0, spanOf(gesture)[0]));
+    return {
       " ": () => player.toggle(),
       k: () => player.toggle(),
       ArrowLeft: () => player.seek(player.time - step),
       ArrowRight: () => player.seek(player.time + step),
+      PageUp: () => player.seek(player.time - 30),
+      PageDown: () => player.seek(player.time + 30),
       ",": () => player.seek(player.time - 1 / this.motion.fps),
       ".": () => player.seek(player.time + 1 / this.motion.fps),
       Home: () => player.seek(0),
       End: () => player.seek(player.duration),
-      "[": () => player.seek(gestures.findLast((g) => g.start_s < player.time - 0.3)?.start_s ?? 0),
-      "]": () => player.seek(gestures.find((g) => g.start_s > player.time + 0.05)?.start_s ?? player.time),
+      "[": () => player.seek(starts.findLast((start) => start < player.time - 0.3) ?? 0),
+      "]": () => player.seek(starts.find((start) => start > player.time + 0.05) ?? player.time),
+      "+": () => this.timeline.zoom(1.6),
+      "-": () => this.timeline.zoom(1 / 1.6),
       1: () => this.view("front"),
       2: () => this.view("upper"),
       3: () => this.view("side"),
+      a: () => this.panel.add(),
       l: () => this.loop(),
     };
-    const action = actions[event.key];
-    if (!action || (event.key === " " && event.target.closest("button, summary"))) return;
-    event.preventDefault();
-    action();
   }
 }
 
