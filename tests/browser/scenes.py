@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.motion import Motion, read_npz
+from raggesture.plugins.hookspecs import Ghost, Second
 from raggesture.trace import Identity, Inserted, Setting, Trace
 from raggesture.types import Cues, Drop, Exemplar, Hit, Placement, Query, Speech, Transcript, Word
 
@@ -34,6 +35,8 @@ class ShownScene:
     motion: Motion
     speech: Speech | None = None
     trace: Any = None
+    ghosts: tuple[Ghost, ...] = ()
+    second: Second | None = None
 
 
 def waving_motion(seconds: float = 8.0, fps: float = 30.0) -> Motion:
@@ -105,6 +108,32 @@ def small_scene(seconds: float = 8.0, name: str = "small") -> ShownScene:
     words = tuple(Word(text, k * step + 0.05, (k + 1) * step - 0.1) for k, text in enumerate(texts))
     speech = Speech(name, humming(seconds), Transcript(words), "ada")
     return ShownScene(name, waving_motion(seconds), speech, made_up_trace(speech, 2.0).to_json())
+
+
+def shouting_motion(seconds: float, fps: float, turn: float) -> Motion:
+    """Both arms up, then down, by a body that faces elsewhere and stands elsewhere."""
+    frames = round(seconds * fps)
+    t = np.arange(frames) / fps
+    rotations = np.zeros((frames, 55, 3), np.float32)
+    rotations[:, 0, 1] = turn
+    rotations[:, 16, 2], rotations[:, 17, 2] = 0.5 * np.sin(2 * t), -0.5 * np.sin(2 * t)
+    translation = np.stack([np.full(frames, 3.0), np.full(frames, 0.2), -2 + 0.1 * t], axis=1).astype(np.float32)
+    return Motion(rotations, translation, np.zeros((frames, 100), np.float32), fps)
+
+
+def haunted_scene(seconds: float = 8.0) -> ShownScene:
+    """The small scene with an exemplar for each gesture but the first, some at 15 fps and some at 30."""
+    small = small_scene(seconds, "haunted")
+    ghosts = []
+    for k, place in enumerate(small.trace["placements"][1:], start=1):
+        ghosts.append(Ghost(k, shouting_motion(place["end_s"] - place["start_s"], 30.0 if k % 2 else 15.0, 0.5 * k)))
+    return replace(small, ghosts=tuple(ghosts))
+
+
+def pair_scene(seconds: float = 6.0) -> ShownScene:
+    """Two results: the second is shorter, faces elsewhere and wanders off."""
+    small = small_scene(seconds, "pair")
+    return replace(small, second=Second(shouting_motion(seconds - 2.0, 30.0, 0.3), ("with retrieval", "<b>without</b>")))
 
 
 def plan_scene() -> ShownScene:

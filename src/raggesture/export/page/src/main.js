@@ -1,10 +1,12 @@
 // Puts the page together. `window.raggesture` is a small interface for tests and for the curious.
-import { Body, Motion } from "./body.js";
+import { Body, Motion, surfaceOf, wood } from "./body.js";
 import { readData, unpackMannequin, unpackTrack, unpackVoice } from "./data.js";
 import { Caption } from "./caption.js";
 import { Card } from "./card.js";
+import { Ghosts, unpackGhosts } from "./ghost.js";
 import { Levels } from "./levels.js";
 import { Overview } from "./overview.js";
+import { Pair, unpackSecond } from "./pair.js";
 import { Panel } from "./panel.js";
 import { Plan, spanOf } from "./plan.js";
 import { Player } from "./player.js";
@@ -23,18 +25,19 @@ function say(message) {
 class Page {
   async start() {
     const data = readData();
-    const [rotations, translation, mannequin, voice] = await Promise.all([
-      unpackTrack(data.tracks.rotations), unpackTrack(data.tracks.translation), unpackMannequin(data.mannequin),
-      data.audio ? unpackVoice(data.audio) : null,
+    const duration = Math.max(data.frames / data.fps, data.second ? data.second.frames / data.second.fps : 0);
+    const [rotations, translation, mannequin, ghosts, second, voice] = await Promise.all([
+      unpackTrack(data.tracks.rotations), unpackTrack(data.tracks.translation), unpackMannequin(data.mannequin), unpackGhosts(data.ghosts),
+      unpackSecond(data.second), data.audio ? unpackVoice(data.audio, duration) : null,
     ]);
     this.motion = new Motion(data, rotations, translation);
-    this.player = new Player(voice, this.motion.duration);
+    this.player = new Player(voice, duration);
     this.story = storyOf(data);
-    byId("facts").textContent = `${clockText(this.motion.duration)} · ${data.frames} frames at ${data.fps} fps · ${this.story.words.length} words`;
+    byId("facts").textContent = `${clockText(duration)} · ${data.frames} frames at ${data.fps} fps · ${this.story.words.length} words`;
     byId("volume-label").hidden = !data.audio;
     this.plan = new Plan(data, this.story.words);
     this.furnish(data);
-    this.body = new Body(data, mannequin, this.motion);
+    this.people(data, surfaceOf(mannequin), ghosts, second);
     say("");
     this.openStage(data.floor);
     await this.player.loaded().catch((fault) => {
@@ -64,11 +67,23 @@ class Page {
     this.overview = new Overview(levels, plan, player);
   }
 
+  people(data, surface, ghosts, second) {
+    this.body = new Body(data.skeleton, surface, wood(), this.motion).withFace(surface);
+    this.pair = second ? new Pair(data, this.body, second, surface) : null;
+    this.ghosts = new Ghosts(ghosts, data, surface, this.body);
+    byId("ghost").hidden = !this.ghosts.some;
+  }
+
   openStage(floor) {
     this.place = new Vector3();
+    this.hands = new Vector3();
+    this.aside = new Vector3(1, 0, 0);
     try {
       this.stage = new Stage(byId("view"), floor);
-      this.stage.scene.add(this.body.object);
+      this.stage.scene.add(this.body.object, this.ghosts.drawn.object);
+      if (this.pair) this.stage.scene.add(this.pair.second.object);
+      this.stage.pair = this.pair;
+      this.aside = this.stage.aside;
     } catch (fault) {
       this.stage = null;
       say(`This browser draws no WebGL (${fault.message}); voice, words and timeline work.`);
@@ -80,8 +95,7 @@ class Page {
     const time = this.player.time;
     if (anyway || time !== this.shown) {
       this.shown = time;
-      this.body.pose(time);
-      this.stage?.follow(this.motion.followed(time, this.place));
+      this.pose(time);
       this.panel.update(time);
       this.caption.update(time);
       this.timeline.update(time);
@@ -89,6 +103,18 @@ class Page {
       byId("clock").textContent = `${clockText(time)} / ${clockText(this.player.duration)}`;
     }
     this.stage?.draw(performance.now());
+  }
+
+  pose(time) {
+    this.pair?.place(time, this.aside);
+    this.body.pose(time);
+    this.pair?.second.pose(time);
+    this.ghosts.update(time);
+    if (!this.stage) return;
+    const place = this.pair ? this.place.set(0, 0, 0) : this.motion.followed(time, this.place);
+    this.body.between(this.hands);
+    if (this.pair) this.hands.add(this.pair.second.between(new Vector3())).multiplyScalar(0.5);
+    this.stage.follow(place, this.hands, this.player.playing);
   }
 
   dress() {
@@ -108,7 +134,13 @@ class Page {
 
   view(name) {
     this.stage?.view(name);
+    this.show(true);
     for (const button of document.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === name));
+  }
+
+  ghost() {
+    this.ghosts.toggle();
+    this.show(true);
   }
 
   loop() {
@@ -119,6 +151,7 @@ class Page {
   wire() {
     const { player } = this;
     byId("play").addEventListener("click", () => player.toggle());
+    byId("ghost").addEventListener("click", () => this.ghost());
     byId("loop").addEventListener("click", () => this.loop());
     byId("speed").addEventListener("change", (event) => player.setSpeed(Number(event.target.value)));
     byId("volume").addEventListener("input", (event) => player.audio && (player.audio.volume = Number(event.target.value)));
@@ -140,7 +173,8 @@ class Page {
     const typed = event.target.closest("input:not([type=range], [type=radio], [type=checkbox])");
     if ((event.ctrlKey || event.metaKey) && !event.altKey && !typed) return this.withControl(event);
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
-    const action = this.actions(event.shiftKey ? 5 : 1)[event.key];
+    const onView = event.target === byId("view") ? this.viewActions()[event.key] : undefined;
+    const action = onView ?? this.actions(event.shiftKey ? 5 : 1)[event.key];
     if (!action || (event.key === " " && event.target.closest("button, summary"))) return;
     event.preventDefault();
     action();
@@ -152,6 +186,20 @@ class Page {
     event.preventDefault();
     if (again) this.plan.redo();
     else this.plan.undo();
+  }
+
+  // What keys do while the view has the focus.
+  viewActions() {
+    const { stage } = this;
+    if (!stage) return {};
+    return {
+      ArrowLeft: () => stage.turn(-1, 0),
+      ArrowRight: () => stage.turn(1, 0),
+      ArrowUp: () => stage.turn(0, 1),
+      ArrowDown: () => stage.turn(0, -1),
+      "+": () => stage.closer(1.15),
+      "-": () => stage.closer(1 / 1.15),
+    };
   }
 
   actions(step) {
@@ -175,6 +223,8 @@ class Page {
       1: () => this.view("front"),
       2: () => this.view("upper"),
       3: () => this.view("side"),
+      4: () => this.view("hands"),
+      g: () => this.ghost(),
       a: () => this.panel.add(),
       l: () => this.loop(),
     };
@@ -203,5 +253,8 @@ window.raggesture = Object.freeze({
   },
   // Positions (55 x 3, metres) of the drawn joints, as they are on the screen now.
   joints: () => page.body.joints(),
+  // The same of the second body, and of the ghost with the row of its placement; null where none is shown.
+  secondJoints: () => page.pair?.second.joints() ?? null,
+  ghost: () => page.ghosts.now && { placement: page.ghosts.now.placement, joints: page.ghosts.drawn.joints() },
   seek: (seconds) => page.player.seek(seconds),
 });
