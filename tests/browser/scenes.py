@@ -136,6 +136,26 @@ def pair_scene(seconds: float = 6.0) -> ShownScene:
     return replace(small, second=Second(shouting_motion(seconds - 2.0, 30.0, 0.3), ("with retrieval", "<b>without</b>")))
 
 
+def hour_scene(motion: Motion | None = None, wave: NDArray[np.float32] | None = None) -> ShownScene:
+    """An hour of 9,000 words, with 800 gestures and 400 drops; unless they are given, with few frames and no voice."""
+    words = tuple(Word(f"word{k}", 0.4 * k, 0.4 * k + 0.35) for k in range(9000))
+    speech = Speech("hour", np.zeros(0, np.float32) if wave is None else wave, Transcript(words), "ada")
+    exemplar = Exemplar("12_ada_0_3_3", "ada", "huge", "iconic", 4.2, 4.6, 4.4, gesture="big", row=7)
+    hits, done, drops = [], [], []
+    for k in range(800):
+        word = words[11 * k + 5]
+        query = Query(word.text, KINDS[k % len(KINDS)], word.start, word.end, stroke=word.start + 0.1)
+        hits.append(Hit(query, exemplar, 1.0, {"type": 1.0}))
+        chunk = int(word.start)
+        done.append(Inserted(Placement(hits[-1], chunk // 9, slice(chunk % 9, chunk % 9 + 2), slice(0, 2), 15), 9.0 * (chunk // 9), 0.8))
+        if k % 2:
+            late = words[11 * k + 7]
+            drops.append(Drop(Query(late.text, "beat", late.start, late.end), f"no second left for {late.text}"))
+    cues = Cues(prominence=tuple(0.3 + 0.2 * (k % 9) for k in range(len(words))))
+    trace = Trace.of(speech=speech, cues=cues, hits=hits, placements=done, drops=drops)
+    return ShownScene("hour", waving_motion(3600.0, 1.0) if motion is None else motion, speech, trace.to_json())
+
+
 def plan_scene() -> ShownScene:
     """Gestures on words that are hard to write down, with nought to three runners-up, parts, a word said twice and one drop."""
     texts = ("hello", *HARD_WORDS, "twice", "twice", "between", "climbing", "finish")

@@ -63,7 +63,11 @@ class Page {
     const word = (chosen) => plan.possible && this.panel.adding.open(chosen);
     this.panel = new Panel(data.name, story, plan, player, card);
     this.caption = new Caption(story, plan, word);
-    this.timeline = new Timeline(levels, story, plan, player, card, { word, gesture: (id) => this.panel.choose(id) });
+    this.timeline = new Timeline(levels, story, plan, player, card, {
+      word,
+      gesture: (id) => this.panel.choose(id),
+      scale: () => this.overview.update(player.time, ...this.timeline.sight(player.time)),
+    });
     this.overview = new Overview(levels, plan, player);
   }
 
@@ -162,7 +166,8 @@ class Page {
       this.show(true);
     });
     document.addEventListener("keydown", (event) => this.key(event));
-    new ResizeObserver(() => this.resize()).observe(document.body);
+    const sizes = new ResizeObserver(() => this.resize());
+    for (const node of [document.body, byId("stage")]) sizes.observe(node);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.dress();
       this.show(true);
@@ -256,5 +261,7 @@ window.raggesture = Object.freeze({
   // The same of the second body, and of the ghost with the row of its placement; null where none is shown.
   secondJoints: () => page.pair?.second.joints() ?? null,
   ghost: () => page.ghosts.now && { placement: page.ghosts.now.placement, joints: page.ghosts.drawn.joints() },
+  // Where a joint of the body is drawn, in pixels of the window.
+  onScreen: (joint) => page.stage?.onScreen(page.body.bones[joint]) ?? null,
   seek: (seconds) => page.player.seek(seconds),
 });

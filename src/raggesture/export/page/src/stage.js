@@ -117,6 +117,13 @@ export class Stage {
     this.dirty = true;
   }
 
+  onScreen(bone) {
+    this.camera.updateMatrixWorld();
+    const place = new Vector3().setFromMatrixPosition(bone.matrixWorld).project(this.camera);
+    const box = this.canvas.getBoundingClientRect();
+    return [box.left + ((place.x + 1) / 2) * box.width, box.top + ((1 - place.y) / 2) * box.height];
+  }
+
   resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
     if (!width || !height) return;

@@ -14,7 +14,7 @@ const WAVE = { top: 36, tall: 32 };
 const MARKS = { bottom: 94, tall: 22, most: 3 };
 
 export class Timeline {
-  // `chosen.word(word)` and `chosen.gesture(id)` hear what was pointed at.
+  // `chosen.word(word)` and `chosen.gesture(id)` hear what was pointed at, `chosen.scale()` that more or less is in sight.
   constructor(levels, story, plan, player, card, chosen) {
     Object.assign(this, { levels, story, plan, player, card, chosen });
     this.detail = document.getElementById("detail");
@@ -68,7 +68,7 @@ export class Timeline {
   zoom(by) {
     this.scale = Math.min(NEAREST, Math.max(FARTHEST, this.scale * by));
     this.renew();
-    this.player.tell();
+    this.chosen.scale();
   }
 
   colours(ink) {
@@ -128,7 +128,9 @@ export class Timeline {
   }
 
   // Bars; where they would be too narrow, one mark for all that begin in the same piece of the strip.
-  gesturesBetween(from, to, wanted) {
+  gesturesBetween(earliest, latest, wanted) {
+    const piece = CELL / this.scale; // whole pieces, so that what is half in sight is counted whole
+    const [from, to] = [Math.floor(earliest / piece) * piece, Math.ceil(latest / piece) * piece];
     const { drawn, longest } = this.plan;
     const cells = new Map();
     let reach = -Infinity;
@@ -139,7 +141,7 @@ export class Timeline {
         const low = start < reach - 0.05;
         wanted.set(drawn[k], () => this.bar(drawn[k], low));
         reach = Math.max(reach, end);
-      } else {
+      } else if (start >= from) {
         const cell = Math.floor((start * this.scale) / CELL);
         cells.set(cell, [...(cells.get(cell) ?? []), drawn[k]]);
       }
@@ -202,8 +204,7 @@ export class Timeline {
     node.style.left = `${(cell * CELL) + 1}px`;
     node.style.width = `${CELL - 4}px`;
     node.addEventListener("click", () => {
-      this.scale = SCALE;
-      this.renew();
+      this.zoom(SCALE / this.scale);
       this.player.seek(Math.max(0, first));
     });
     return node;
