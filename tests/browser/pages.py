@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from raggesture.body.skeleton import forward_kinematics
@@ -15,7 +17,28 @@ from raggesture.export.html import HtmlExporter, HtmlOptions
 from raggesture.motion import Motion
 from raggesture.plugins.hookspecs import Scene
 
+SIZE = (900, 700)
+SMALL = (500, 480)
+FLAGS = ("--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking", "--disable-sync",
+         "--no-first-run", "--mute-audio", "--window-size={},{}".format(*SIZE), "--force-device-scale-factor=1", "--force-color-profile=srgb")  # fmt: skip
 TOLERANCE_M = 0.01
+
+
+def chromium(profile: Path) -> Any:
+    """A headless Chromium that draws in software."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (pip install '.[dev]')")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromedriver = shutil.which("chromedriver")
+    if not (program and chromedriver):
+        pytest.skip("no chromium or chromedriver on the path (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    driver.set_script_timeout(60)
+    return driver
 
 
 def load(browser: Any, scene: Scene, folder: Path) -> None:

@@ -21,7 +21,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 import scenes
-from pages import load, seek, wait_for
+from pages import chromium, load, seek, wait_for
 
 pytestmark = pytest.mark.browser
 STORED = Path(__file__).parent / "pictures"
@@ -101,9 +101,7 @@ def write_anew(browser: Any, folder: Path) -> None:
 if __name__ == "__main__":
     import tempfile
 
-    import conftest
-
     with tempfile.TemporaryDirectory() as folder:
-        browser = conftest.chromium(Path(folder) / "profile")
+        browser = chromium(Path(folder) / "profile")
         write_anew(browser, Path(folder))
         browser.quit()
