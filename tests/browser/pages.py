@@ -18,7 +18,7 @@ from raggesture.motion import Motion
 from raggesture.plugins.hookspecs import Scene
 
 SIZE = (900, 700)
-SMALL = (500, 480)
+SMALL = (500, 640)
 FLAGS = ("--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking", "--disable-sync",
          "--no-first-run", "--mute-audio", "--window-size={},{}".format(*SIZE), "--force-device-scale-factor=1", "--force-color-profile=srgb")  # fmt: skip
 TOLERANCE_M = 0.01

@@ -3,6 +3,7 @@ import { element } from "./story.js";
 
 const SPARE = 6;
 const GAP = 5;
+const FAR = 800; // pixels from which on the list jumps
 
 export class LongList {
   // `list`: an <ol> or <ul> inside `scroller`; rows are `tall` pixels high, the opened one as high as it is.
@@ -85,6 +86,8 @@ export class LongList {
     if (!this.places.has(item)) return;
     const { scrollTop, clientHeight } = this.scroller;
     const top = this.below() + scrollTop + this.top(this.places.get(item));
-    if (top < scrollTop + 40 || top + this.tall > scrollTop + clientHeight) this.scroller.scrollTo({ top: Math.max(0, top - 60), behavior: "smooth" });
+    if (top >= scrollTop + 40 && top + this.tall <= scrollTop + clientHeight) return;
+    const to = Math.max(0, top - 60);
+    this.scroller.scrollTo({ top: to, behavior: Math.abs(to - scrollTop) < FAR ? "smooth" : "instant" });
   }
 }

@@ -231,6 +231,7 @@ class Page {
       4: () => this.view("hands"),
       g: () => this.ghost(),
       a: () => this.panel.add(),
+      Escape: () => (byId("keys").open = false),
       l: () => this.loop(),
     };
   }

@@ -32,7 +32,11 @@ export class Panel {
     byId("add").addEventListener("click", () => this.add());
     byId("add").disabled = !this.adding.possible;
     byId("save").addEventListener("click", () => this.save());
-    addEventListener("beforeunload", (event) => this.plan.edited && this.saved !== this.plan.gestures && event.preventDefault());
+    addEventListener("beforeunload", (event) => {
+      if (!this.plan.edited || this.saved === this.plan.gestures) return;
+      event.preventDefault(); // asks whether edits that were not saved may be lost
+      event.returnValue = true; // the same, in older browsers
+    });
   }
 
   add() {
@@ -149,7 +153,7 @@ export class Panel {
     const { drawn } = this.plan;
     const at = drawn[lastStarted(drawn, time, (gesture) => spanOf(gesture)[0])];
     const now = at && time < spanOf(at)[1] ? at.id : null;
-    if (now !== null && now !== this.now && this.player.playing && !this.editor) this.list.reveal(now);
+    if (now !== null && now !== this.now && !this.editor && !this.scroller.contains(document.activeElement)) this.list.reveal(now);
     this.now = now;
   }
 }

@@ -9,6 +9,7 @@ const NEAREST = 480;
 const FARTHEST = 2;
 const WORDS_FROM = 55; // pixels per second from which on words can be read
 const BAR_FROM = 26; // pixels from which on a gesture has a bar of its own
+const NARROW = 60; // pixels below which a bar has no room to spare
 const CELL = 96; // pixels over which gestures too near each other are counted together
 const WAVE = { top: 36, tall: 32 };
 const MARKS = { bottom: 94, tall: 22, most: 3 };
@@ -186,6 +187,7 @@ export class Timeline {
     node.append(element("b", {}, gesture.word), ` ${edited ? `${edited} · ` : ""}${gesture.kind} · ${clip} · ${percent} %`);
     node.style.left = `${from * this.scale}px`;
     node.style.width = `${(to - from) * this.scale - 2}px`;
+    node.classList.toggle("narrow", (to - from) * this.scale < NARROW);
     node.style.setProperty("--strength", strengthOf(gesture).toFixed(3));
     const stroke = element("i", {});
     stroke.style.left = `${(gesture.middle + gesture.shift - from) * this.scale}px`;
