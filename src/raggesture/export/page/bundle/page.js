@@ -1,4 +1,4 @@
-/* raggesture page, built by build.mjs; sources sha256 a9538f8e2dad3ee059bed487ec761b933d7a7931c5790d361bd480120909e6bb */
+/* raggesture page, built by build.mjs; sources sha256 b8be5d3591001d5ad81bf35035c218c4e7baceffc3ff42a3031f78d565d99fa1 */
 /*! Contains three.js.
 The MIT License
 
