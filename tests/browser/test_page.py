@@ -115,6 +115,22 @@ def test_words_and_gestures_of_the_trace_are_shown_as_text(page: Any, scene: sce
     assert page.execute_script("return document.images.length") == 0
 
 
+def test_prominence_and_what_was_not_served_are_on_the_timeline(page: Any, scene: scenes.ShownScene) -> None:
+    seek(page, 6.0)
+    script = "return [...document.querySelectorAll('#strip .word')].map((node) => [node.firstChild.data, node.title, node.querySelector('i').offsetHeight])"
+    shown = {text: (title, tall) for text, title, tall in page.execute_script(script)}
+    texts = [word.text for word in scene.speech.transcript.words]
+    pairs = [(scene.trace["cues"]["prominence"][texts.index(text)], title, tall) for text, (title, tall) in shown.items()]
+    assert len(pairs) >= 6
+    assert all(f"prominence {value:.2f}" in title for value, title, _ in pairs)
+    assert [tall for _, _, tall in sorted(pairs)] == sorted(tall for _, _, tall in pairs)  # the more prominent, the taller
+    assert min(pairs)[2] < max(pairs)[2]
+    drop = scene.trace["drops"][0]
+    word = scene.trace["queries"][drop["query"]]["word"]
+    assert [text for text, (title, _) in shown.items() if "not served" in title] == [word]
+    assert drop["reason"] in shown[word][0]
+
+
 def test_nothing_is_fetched_and_nothing_complains(page: Any) -> None:
     fetched = page.execute_script("return performance.getEntriesByType('resource').map((r) => r.name)")
     assert [name for name in fetched if not name.startswith("blob:")] == []
