@@ -165,22 +165,16 @@ class Second:
 
 @runtime_checkable
 class SceneWithGhosts(Protocol):
-    """A scene that also holds the exemplars that were injected. Exporters ask with ``isinstance``; none need be there."""
+    """A scene that also holds the exemplars that were injected, at most one for each placement. Exporters ask with ``isinstance``."""
 
-    @property
-    def ghosts(self) -> Sequence[Ghost]:
-        """The exemplars, at most one for each placement; empty where there are none."""
-        ...
+    ghosts: Sequence[Ghost]
 
 
 @runtime_checkable
 class SceneOfTwo(Protocol):
     """A scene that may hold a second result to compare with. Exporters ask with ``isinstance``."""
 
-    @property
-    def second(self) -> Second | None:
-        """The second result, or None."""
-        ...
+    second: Second | None
 
 
 class HookSpecs:
