@@ -1,4 +1,8 @@
-"""Voice and body in step over ten minutes: the same clock, the same number of seconds, sample by sample."""
+"""Voice and body in step over ten minutes: one clock, the same number of seconds, every sample in its place.
+
+Drift needs two clocks. The page has one: what it draws is posed at the number that the audio element gave for that picture. That this holds,
+at the start, in the middle and at the end of ten minutes, is what is tested, and that the voice's file is as long as the motion.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +34,12 @@ Object.defineProperty(HTMLMediaElement.prototype, "currentTime", { ...clock, get
 const url = URL.createObjectURL;
 URL.createObjectURL = (blob) => { window.spied.files.push(blob); return url.call(URL, blob); };
 """
-# The pictures of some seconds of playing: what was drawn, and what the voice said just after.
+# The pictures of some seconds of playing: the instant that was drawn, and whether the voice said it since the last picture.
 SAMPLE = """
 const [count, done] = arguments, seen = [];
 const look = () => {
   const read = new Set(spied.read);
-  seen.push([raggesture.shown, spied.voice.currentTime, read.has(raggesture.shown)]);
+  seen.push([raggesture.shown, read.has(raggesture.shown)]);
   spied.read.length = 0;
   if (seen.length < count) requestAnimationFrame(look); else done(seen);
 };
@@ -52,7 +56,7 @@ def spied(browser: Any) -> Iterator[Any]:
 
 
 def pictures(page: Any, seconds: float, count: int) -> np.ndarray:
-    """(count, 3): the instant drawn, the voice's instant after the drawing, whether the drawn one was the voice's own."""
+    """(count, 2): the instant drawn, whether it was the voice's own."""
     seek(page, seconds)
     page.find_element("id", "play").click()
     wait_for(lambda: page.execute_script("return raggesture.shown") > seconds + 0.2)
@@ -65,13 +69,10 @@ def test_the_body_has_the_voice_s_own_clock_for_ten_minutes(spied: Any, tmp_path
     speech = Speech("long", scenes.humming(TEN_MINUTES_S), Transcript(()))
     load(spied, scenes.ShownScene("long", scenes.waving_motion(TEN_MINUTES_S, 30.0), speech), tmp_path)
     assert spied.execute_script("return [raggesture.duration, spied.voice.duration]") == [TEN_MINUTES_S, TEN_MINUTES_S]
-    lags = []
-    for seconds in (0.0, 300.0, 590.0):
+    for seconds in (0.0, 300.0, 570.0):
         seen = pictures(spied, seconds, 12)
-        assert seen[:, 2].all()  # what is drawn is an instant of the voice, not of another clock
+        assert seen[:, 1].all()  # what is drawn is an instant of the voice, not of another clock: there is none that could run away
         assert (np.diff(seen[:, 0]) > 0).sum() >= 8  # it did play
-        lags.append(np.median(seen[:, 1] - seen[:, 0]))  # how long a picture takes to draw here: no part of the clock
-    assert max(lags) - min(lags) < 0.5  # the same at both ends, where a second clock would have run away
     assert complaints(spied) == []
 
 
