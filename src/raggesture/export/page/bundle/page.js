@@ -1,4 +1,4 @@
-/* raggesture page, built by build.mjs; sources sha256 b8be5d3591001d5ad81bf35035c218c4e7baceffc3ff42a3031f78d565d99fa1 */
+/* raggesture page, built by build.mjs; sources sha256 87f5d0924a3a6b15970907f17d98848d670d2878221e4af787de64d84094fecc */
 /*! Contains three.js.
 The MIT License
 
