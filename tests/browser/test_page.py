@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-
-from raggesture.body.skeleton import forward_kinematics
-from raggesture.export.html import HtmlExporter, HtmlOptions
-from raggesture.motion import Motion
-
-sys.path.insert(0, str(Path(__file__).parent))
 import scenes
+from pages import TOLERANCE_M, complaints, joints_at, load, seek, wait_for
 
 pytestmark = pytest.mark.browser
-FLAGS = ("--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking", "--disable-sync",
-         "--no-first-run", "--mute-audio", "--window-size=900,700")  # fmt: skip
-TOLERANCE_M = 0.01
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (pip install '.[dev]')")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    chromedriver = shutil.which("chromedriver")
-    if not (program and chromedriver):
-        pytest.skip("no chromium or chromedriver on the path (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
-
-
-def load(browser: Any, scene: scenes.ShownScene, folder: Path) -> None:
-    path = folder / "a page with spaces ü.html"
-    HtmlExporter(HtmlOptions()).write(scene, path)
-    browser.get_log("browser")
-    browser.get(path.as_uri())
-    done = browser.execute_async_script("const f = arguments[0]; raggesture.ready.then(() => f('shown'), (e) => f(String(e)))")
-    assert done == "shown"
 
 
 @pytest.fixture(scope="module")
@@ -63,27 +24,6 @@ def scene() -> scenes.ShownScene:
 def page(browser: Any, scene: scenes.ShownScene, tmp_path_factory: pytest.TempPathFactory) -> Any:
     load(browser, scene, tmp_path_factory.mktemp("page"))
     return browser
-
-
-def joints_at(motion: Motion, seconds: float) -> np.ndarray:
-    """Forward kinematics at the frames around an instant, blended (enough within a centimetre)."""
-    at = min(max(seconds * motion.fps, 0.0), motion.frames - 1.0)
-    low, high = int(at), min(int(at) + 1, motion.frames - 1)
-    positions, _ = forward_kinematics(torch.tensor(motion.rotations[[low, high]]), torch.tensor(motion.translation[[low, high]]))
-    return (positions[0] * (1 - (at - low)) + positions[1] * (at - low)).numpy()
-
-
-def wait_for(condition: Callable[[], Any], limit_s: float = 150.0) -> Any:
-    end = time.monotonic() + limit_s
-    while not (found := condition()):
-        assert time.monotonic() < end, "the page did not get there in time"
-        time.sleep(0.1)
-    return found
-
-
-def seek(page: Any, seconds: float) -> None:
-    page.execute_script("raggesture.seek(arguments[0])", seconds)
-    wait_for(lambda: abs(page.execute_script("return raggesture.shown") - seconds) < 0.002)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.7, 3.35, 7.9])
@@ -175,10 +115,26 @@ def test_words_and_gestures_of_the_trace_are_shown_as_text(page: Any, scene: sce
     assert page.execute_script("return document.images.length") == 0
 
 
+def test_prominence_and_what_was_not_served_are_on_the_timeline(page: Any, scene: scenes.ShownScene) -> None:
+    seek(page, 6.0)
+    script = "return [...document.querySelectorAll('#strip .word')].map((node) => [node.firstChild.data, node.title, node.querySelector('i').offsetHeight])"
+    shown = {text: (title, tall) for text, title, tall in page.execute_script(script)}
+    texts = [word.text for word in scene.speech.transcript.words]
+    pairs = [(scene.trace["cues"]["prominence"][texts.index(text)], title, tall) for text, (title, tall) in shown.items()]
+    assert len(pairs) >= 6
+    assert all(f"prominence {value:.2f}" in title for value, title, _ in pairs)
+    assert [tall for _, _, tall in sorted(pairs)] == sorted(tall for _, _, tall in pairs)  # the more prominent, the taller
+    assert min(pairs)[2] < max(pairs)[2]
+    drop = scene.trace["drops"][0]
+    word = scene.trace["queries"][drop["query"]]["word"]
+    assert [text for text, (title, _) in shown.items() if "not served" in title] == [word]
+    assert drop["reason"] in shown[word][0]
+
+
 def test_nothing_is_fetched_and_nothing_complains(page: Any) -> None:
     fetched = page.execute_script("return performance.getEntriesByType('resource').map((r) => r.name)")
     assert [name for name in fetched if not name.startswith("blob:")] == []
-    assert [entry for entry in page.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert complaints(page) == []
 
 
 def pixels(page: Any) -> np.ndarray:
@@ -211,5 +167,6 @@ def test_motion_alone_plays_without_voice_and_trace(browser: Any, tmp_path: Path
     shown, joints = browser.execute_script("return [raggesture.shown, raggesture.joints()]")
     assert np.abs(np.asarray(joints) - joints_at(scenes.waving_motion(2.0), shown)).max() < TOLERANCE_M
     wait_for(lambda: not browser.execute_script("return raggesture.playing"))
-    assert browser.find_element("id", "gestures").text == "none"
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert browser.find_element("id", "none").is_displayed()
+    assert not browser.find_element("id", "plan").is_displayed()  # there is no speech to write a plan for
+    assert complaints(browser) == []

@@ -80,6 +80,8 @@ def toy_pipeline(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     calls = Calls()
 
     class Toy:
+        index = None
+
         def generate(
             self, speech: Any, options: Any, *, retriever: Any, schedule: Any, settings: Any, file: Any, progress: Any, given: Any = None
         ) -> Generation:

@@ -9,7 +9,7 @@ import html
 import json
 import re
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from raggesture.body.skeleton import forward_kinematics, rest_joints
 from raggesture.errors import InputError
 from raggesture.export import html as html_export
 from raggesture.export import npz as npz_export
-from raggesture.export.tracks import Track, floor_height_m, mannequin, motion_tracks, peaks, quantised, voice_track
+from raggesture.export.ghosts import ghost_tracks
+from raggesture.export.tracks import Track, companded_track, floor_height_m, mannequin, motion_tracks, peaks, quantised, voice_track
 from raggesture.motion import Motion, read_npz
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
@@ -79,7 +80,7 @@ def test_same_scene_gives_the_same_page(tmp_path: Path, scene: scenes.ShownScene
 
 
 def test_hostile_text_stays_text(scene: scenes.ShownScene, page: str) -> None:
-    assert page.count("</script>") == 2
+    assert page.count("</script>") == page.count("<script") == 6  # data, rotations, translation, mannequin, voice, program
     assert scenes.HOSTILE not in page
     assert "\u2028" not in page
     assert "<title>a &lt;b&gt;name&lt;/b&gt; &amp; {{data}} - raggesture</title>" in page
@@ -123,6 +124,81 @@ def test_quantum_grows_where_int16_does_not_reach(peak: float) -> None:
 def test_voice_survives_packing_as_16_bits() -> None:
     wave = np.random.default_rng(0).uniform(-1.2, 1.2, 5000).astype(np.float32)
     assert np.abs(unpacked(voice_track(wave))[:, 0] - wave.clip(-1, 1)).max() < 1 / 32767
+
+
+def test_a_long_voice_survives_in_8_bits_with_38_db() -> None:
+    t = np.arange(200_000) / 16_000
+    wave = (0.4 * np.sin(2 * np.pi * 170 * t) * np.sin(2 * np.pi * 0.7 * t) ** 2).astype(np.float32)
+    wave[:3] = (-1.5, 1.5, 0.0)
+    track = companded_track(wave)
+    steps = np.frombuffer(gzip.decompress(base64.b64decode(track.data)), np.uint8)
+    codes = np.cumsum(steps, dtype=np.uint8).view(np.int8).astype(np.float64)
+    found = np.sign(codes) * (256 ** (np.abs(codes) / 127) - 1) / 255
+    assert found[:3].tolist() == [-1.0, 1.0, 0.0]
+    noise = found[3:] - wave[3:]
+    assert 10 * np.log10((wave[3:] ** 2).mean() / (noise**2).mean()) > 37.5
+    assert np.abs(noise).max() < 0.012
+    assert len(track.data) < len(voice_track(wave).data)
+
+
+@pytest.mark.parametrize(("seconds", "law"), [(599.0, "linear"), (601.0, "mu-law")])
+def test_the_voice_is_kept_in_8_bits_from_ten_minutes_on(scene: scenes.ShownScene, seconds: float, law: str) -> None:
+    speech = replace(scene.speech, wave=np.zeros(int(16_000 * seconds), np.float32))
+    blocks = html_export.Blocks()
+    audio = html_export.page_data(replace(scene, speech=speech), blocks)["audio"]
+    assert audio["law"] == law
+    assert audio["track"]["columns"] == speech.wave.size
+    assert set(gzip.decompress(base64.b64decode(blocks.texts["voice"]))) == {0}
+
+
+def test_ghosts_are_packed_one_after_the_other_at_about_15_fps() -> None:
+    haunted = scenes.haunted_scene()
+    tracks = ghost_tracks(haunted.ghosts, len(haunted.trace["placements"]))
+    rotations, translation = unpacked(tracks.rotations), unpacked(tracks.translation)
+    assert [row[0] for row in tracks.rows] == [ghost.placement for ghost in haunted.ghosts]
+    for ghost, (_, fps, first, frames) in zip(haunted.ghosts, tracks.rows, strict=True):
+        assert fps == 15.0
+        assert frames == round(ghost.motion.duration_s * 15)
+        step = round(ghost.motion.fps / 15)
+        wanted = ghost.motion.rotations[::step].reshape(frames, -1)
+        assert np.abs(rotations[first : first + frames] - wanted).max() <= tracks.rotations.quantum
+        assert np.abs(translation[first : first + frames] - ghost.motion.translation[::step]).max() <= tracks.translation.quantum
+    assert sum(row[3] for row in tracks.rows) == tracks.rotations.columns
+    assert ghost_tracks((), 3) is None
+
+
+def test_ghosts_of_nothing_are_refused() -> None:
+    ghost = scenes.haunted_scene().ghosts[0]
+    with pytest.raises(InputError, match="ghost 1: placement 1; expected a row of the trace's 1 placements"):
+        ghost_tracks((ghost,), 1)
+    with pytest.raises(InputError, match="ghost 2: placement 1 has a ghost already"):
+        ghost_tracks((ghost, ghost), 3)
+    none = Motion(ghost.motion.rotations[:0], ghost.motion.translation[:0], ghost.motion.expression[:0])
+    with pytest.raises(InputError, match="ghost 1: 0 frames"):
+        ghost_tracks((replace(ghost, motion=none),), 3)
+    with pytest.raises(InputError, match="ghost 1: placement"):  # a motion without a trace has no placements
+        html_export.page_text(replace(scenes.haunted_scene(), trace=None))
+
+
+def test_a_second_result_without_frames_is_refused() -> None:
+    pair = scenes.pair_scene()
+    still = pair.second.motion
+    none = Motion(still.rotations[:0], still.translation[:0], still.expression[:0])
+    with pytest.raises(InputError, match="0 frames"):
+        html_export.page_text(replace(pair, second=replace(pair.second, motion=none)))
+
+
+def test_a_scene_that_knows_of_neither_is_shown(scene: scenes.ShownScene) -> None:
+    @dataclass(frozen=True)
+    class Plain:
+        name: str
+        motion: Motion
+        speech: None = None
+        trace: None = None
+
+    data = html_export.page_data(Plain("plain", scene.motion), html_export.Blocks())
+    assert data["ghosts"] is None
+    assert data["second"] is None
 
 
 def test_peaks_of_silence_and_of_a_click() -> None:

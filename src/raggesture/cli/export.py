@@ -106,7 +106,7 @@ def _together(jobs: Sequence[Job], beside: Path | None, labels: str | None, expo
         raise UsageError(f"--side-by-side {beside}: given with {len(jobs)} motions; expected one - make one film at a time")
     for exporter in exporters:
         if not hasattr(exporter, "write_together"):
-            raise UsageError(f"--side-by-side: format {exporter.name!r} shows one result; expected mp4 - choose --format mp4")
+            raise UsageError(f"--side-by-side: format {exporter.name!r} shows one result; expected html or mp4 - choose --format html,mp4")
     names = tuple(name.strip() for name in labels.split(",")) if labels is not None else (jobs[0].motion.stem, beside.stem)
     if len(names) != 2:
         raise UsageError(f"--labels {labels}: {len(names)} labels; expected two, parted by a comma - write LEFT,RIGHT")

@@ -16,7 +16,7 @@ from raggesture.cli.follow import DEFAULT_STEPS, FollowRequest
 from raggesture.cli.follow import follow as run_follow
 from raggesture.cli.generate import Done, Job, Request, flags, run_with, settings_of
 from raggesture.cli.plan import given_plan
-from raggesture.cli.scene import Scene
+from raggesture.cli.scene import Scene, ghosts_of
 from raggesture.cli.unfinished import cut_off
 from raggesture.cli.worker import Worker, load_pipeline, options_of
 from raggesture.errors import RaggestureError, UsageError
@@ -243,7 +243,9 @@ class LongWorker:
                     else:
                         if scene is None:
                             speech = Speech(account.name, load_audio(job.speech), account.transcript, account.speaker)
-                            scene = Scene(account.name, whole_of(pieces), speech, trace.to_json())
+                            index = self._pipeline.index
+                            ghosts = () if index is None else ghosts_of(trace, index)
+                            scene = Scene(account.name, whole_of(pieces), speech, trace.to_json(), ghosts)
                         exporter.write(scene, path)
         except OSError as fault:
             raise cut_off(work, fault) from fault

@@ -5,22 +5,43 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from raggesture.plugins.hookspecs import Ghost, Second
+
 if TYPE_CHECKING:
     from raggesture.motion import Motion
     from raggesture.pipeline import Generation
+    from raggesture.retrieval.index import Index
+    from raggesture.trace import PlacementFact, Trace
     from raggesture.types import Speech
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """See ``raggesture.plugins.hookspecs.Scene``; ``trace`` is plain JSON data."""
+    """See ``raggesture.plugins.hookspecs``; ``trace`` is plain JSON data."""
 
     name: str
     motion: Motion
     speech: Speech | None
     trace: dict[str, Any] | None
+    ghosts: tuple[Ghost, ...] = ()
+    second: Second | None = None
 
     @classmethod
-    def of(cls, generation: Generation) -> Scene:
-        """The scene of a generation."""
-        return cls(generation.name, generation.motion, generation.speech, generation.trace.to_json())
+    def of(cls, generation: Generation, index: Index | None = None) -> Scene:
+        """The scene of a generation; with the index that its exemplars were found in, they are its ghosts."""
+        ghosts = () if index is None else ghosts_of(generation.trace, index)
+        return cls(generation.name, generation.motion, generation.speech, generation.trace.to_json(), ghosts)
+
+
+def ghosts_of(trace: Trace, index: Index) -> tuple[Ghost, ...]:
+    """The exemplars of the placements of ``trace``, cut to their slots, from the index that they were found in."""
+    return tuple(_ghost(row, place, index) for row, place in enumerate(trace.placements))
+
+
+def _ghost(row: int, place: PlacementFact, index: Index) -> Ghost:
+    from raggesture.clock import CHUNK_FRAMES, MODEL_FPS
+    from raggesture.motion import Motion
+
+    first, stop = (chunk * CHUNK_FRAMES for chunk in place.source_chunks)
+    cut = index.clip_window(place.clip, place.source_frame + first, stop - first, context=0)
+    return Ghost(row, Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS)))

@@ -65,7 +65,7 @@ class Worker:
     def _write(self, job: Job, generation: Generation, partial: Sequence[Path]) -> Done:
         from raggesture.trace import write_trace
 
-        scene = Scene.of(generation)
+        scene = Scene.of(generation, None if self._pipeline is None else self._pipeline.index)
         for exporter, path in zip(self._exporters, partial, strict=False):
             exporter.write(scene, path)
         write_trace(generation.trace, partial[-1])

@@ -2,6 +2,7 @@
 
 The page needs no network and works from a file: its program (``page/bundle``, built from ``page/src``), the mannequin, the
 motion and the voice are inside. A content security policy lets nothing else run: scripts only by their digest, no connection.
+Beside the motion it shows, where the scene has them, the exemplars that were injected and a second result to compare with.
 Data goes in as base64 or as JSON in which ``<``, ``>`` and ``&`` are escaped; the page puts text into the document as text only.
 """
 
@@ -12,17 +13,26 @@ import hashlib
 import html
 import json
 import re
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from raggesture.clock import SAMPLE_RATE_HZ
-from raggesture.export.tracks import floor_height_m, mannequin, motion_tracks, peaks, skeleton_data, voice_track
-from raggesture.plugins.hookspecs import Exporter, Scene, hookimpl
+from raggesture.errors import InputError
+from raggesture.export.ghosts import ghost_tracks
+from raggesture.export.tracks import Mannequin, Track, companded_track, floor_height_m, mannequin, motion_tracks, peaks, skeleton_data, voice_track
+from raggesture.plugins.hookspecs import Exporter, Ghost, Scene, SceneOfTwo, SceneWithGhosts, Second, hookimpl
+
+if TYPE_CHECKING:
+    from raggesture.motion import Motion
+    from raggesture.types import Speech
 
 PAGE_DIR = Path(__file__).parent / "page"
+LONG_S = 600.0
+"""From this many seconds on the voice is kept in 8 bits: an hour in 16 would be 100 MB of the page."""
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
@@ -39,28 +49,70 @@ def json_for_script(data: Any) -> str:
     return re.sub("[<>&]", lambda found: _ESCAPES[found[0]], text)
 
 
-def page_data(scene: Scene) -> dict[str, Any]:
-    """All that the page's program reads."""
-    motion, speech = scene.motion, scene.speech
+class Blocks:
+    """The page's large texts, each in an element of its own, so that the page can let go of each when it is unpacked."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def put(self, name: str, track: Track | Mannequin) -> dict[str, Any]:
+        """Facts of ``track``; its packed data becomes the text of the block ``name``."""
+        facts = asdict(track)
+        self.texts[name] = facts.pop("data")
+        return {**facts, "block": name}
+
+    def html(self) -> str:
+        """The elements. Base64 needs no escaping."""
+        return "\n".join(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in self.texts.items())
+
+
+def _body_data(motion: Motion, blocks: Blocks, prefix: str = "") -> dict[str, Any]:
+    tracks = {name: blocks.put(f"{prefix}{name}", track) for name, track in motion_tracks(motion).items()}
+    return {"fps": motion.fps, "frames": motion.frames, "floor": round(floor_height_m(motion), 4), "tracks": tracks}
+
+
+def _second_data(scene: Scene, blocks: Blocks) -> dict[str, Any] | None:
+    second = scene.second if isinstance(scene, SceneOfTwo) else None
+    if second is None:
+        return None
+    return {"labels": list(second.labels), **_body_data(second.motion, blocks, "second-")}
+
+
+def _ghosts_data(scene: Scene, blocks: Blocks) -> dict[str, Any] | None:
+    ghosts = scene.ghosts if isinstance(scene, SceneWithGhosts) else ()
+    placements = scene.trace["placements"] if scene.trace else []
+    tracks = ghost_tracks(ghosts, len(placements))
+    if tracks is None:
+        return None
+    facts = {"rotations": blocks.put("ghost-rotations", tracks.rotations), "translation": blocks.put("ghost-translation", tracks.translation)}
+    return {"rows": tracks.rows, "tracks": facts}
+
+
+def _voice_data(speech: Speech, blocks: Blocks) -> dict[str, Any]:
+    levels, rate = peaks(speech.wave)
+    law = "mu-law" if speech.duration_s > LONG_S else "linear"
+    track = companded_track(speech.wave) if law == "mu-law" else voice_track(speech.wave)
+    return {"audio": {"rate": SAMPLE_RATE_HZ, "law": law, "track": blocks.put("voice", track)}, "peaks": {"rate": rate, "data": levels}}
+
+
+def page_data(scene: Scene, blocks: Blocks) -> dict[str, Any]:
+    """All that the page's program reads, but for the large tracks, which go into ``blocks``."""
     data: dict[str, Any] = {
         "name": scene.name,
-        "fps": motion.fps,
-        "frames": motion.frames,
-        "floor": round(floor_height_m(motion), 4) if motion.frames else 0.0,
+        **_body_data(scene.motion, blocks),
         "skeleton": skeleton_data(),
-        "tracks": {name: asdict(track) for name, track in motion_tracks(motion).items()},
-        "mannequin": asdict(mannequin()),
+        "mannequin": blocks.put("mannequin", mannequin()),
         "trace": scene.trace,
+        "ghosts": _ghosts_data(scene, blocks),
+        "second": _second_data(scene, blocks),
         "audio": None,
         "peaks": None,
         "words": [],
     }
-    if speech is not None:
-        data["words"] = [{"text": word.text, "start": word.start, "end": word.end} for word in speech.transcript.words]
-        if speech.wave.size:
-            levels, rate = peaks(speech.wave)
-            data["audio"] = {"rate": SAMPLE_RATE_HZ, "track": asdict(voice_track(speech.wave))}
-            data["peaks"] = {"rate": rate, "data": levels}
+    if scene.speech is not None:
+        data["words"] = [{"text": word.text, "start": word.start, "end": word.end} for word in scene.speech.transcript.words]
+        if scene.speech.wave.size:
+            data |= _voice_data(scene.speech, blocks)
     return data
 
 
@@ -73,15 +125,30 @@ def page_text(scene: Scene) -> str:
     program = (PAGE_DIR / "bundle" / "page.js").read_text(encoding="utf-8")
     style = (PAGE_DIR / "bundle" / "page.css").read_text(encoding="utf-8")
     policy = f"default-src 'none'; script-src '{_digest(program)}'; style-src '{_digest(style)}'; media-src blob:; img-src data: blob:"
+    blocks = Blocks()
+    data = json_for_script(page_data(scene, blocks))
     slots = {
         "title": html.escape(scene.name),
         "policy": html.escape(policy, quote=True),
         "style": style,
-        "data": json_for_script(page_data(scene)),
+        "data": data,
+        "blocks": blocks.html(),
         "program": program,
     }
     template = (PAGE_DIR / "src" / "page.html").read_text(encoding="utf-8")
     return _SLOT.sub(lambda slot: slots[slot[1]], template)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Together:
+    """Two results as one scene."""
+
+    name: str
+    motion: Motion
+    speech: Speech | None
+    trace: Any
+    ghosts: tuple[Ghost, ...]
+    second: Second | None
 
 
 class HtmlExporter:
@@ -98,9 +165,22 @@ class HtmlExporter:
         """Write the page of ``scene`` to ``path``; the same scene gives the same bytes.
 
         Raises:
-            InputError: the motion has no frames.
+            InputError: the motion (or the second one) has no frames; a ghost belongs to no placement.
         """
         path.write_bytes(page_text(scene).encode("utf-8", "replace"))
+
+    def write_together(self, scenes: Sequence[Scene], path: Path) -> None:
+        """Write one page of two results, each called by its scene's name; words, voice and gestures are the first one's.
+
+        Raises:
+            InputError: not two scenes, or a motion has no frames.
+        """
+        if len(scenes) != 2:
+            raise InputError(f"page: {len(scenes)} results side by side; expected two - show two at a time")
+        first, other = scenes
+        ghosts = first.ghosts if isinstance(first, SceneWithGhosts) else ()
+        second = Second(other.motion, (first.name, other.name))
+        self.write(_Together(first.name, first.motion, first.speech, first.trace, tuple(ghosts), second), path)
 
 
 @hookimpl

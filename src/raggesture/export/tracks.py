@@ -28,6 +28,7 @@ _INT16_MAX = 32767
 _PEAKS_PER_SECOND = 100
 _MAX_PEAKS = 120_000
 _FLOOR_SAMPLES = 2000
+_MU = 255
 _SOLE_BELOW_FOOT_M = 0.0155
 """How far the mannequin's sole lies below its lower foot joint in the rest pose."""
 
@@ -139,3 +140,14 @@ def voice_track(wave: NDArray[np.float32]) -> Track:
     Compressed formats are smaller, but browsers seek in them to places of their own choice, or not at all near the end.
     """
     return quantised(np.clip(wave, -1.0, 1.0)[:, None], 1 / _INT16_MAX)
+
+
+def companded_track(wave: NDArray[np.float32]) -> Track:
+    """A long wave as 8-bit mu-law codes (differences modulo 2^8, gzip, base64): half the size, 38 dB between voice and noise.
+
+    Source: ITU-T G.711's compression law, mu = 255, in its continuous form, rounded to codes from -127 to 127.
+    """
+    level = np.clip(wave, -1.0, 1.0)
+    codes = np.rint(np.sign(level) * np.log1p(_MU * np.abs(level)) / np.log1p(_MU) * 127).astype(np.int16)
+    steps = np.diff(codes, prepend=0).astype(np.uint8)  # wraps as bytes do
+    return Track(1, codes.size, 1 / 127, base64_text(gzip.compress(steps.tobytes(), 6, mtime=0)))

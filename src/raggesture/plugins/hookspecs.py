@@ -143,6 +143,40 @@ class Scene(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Ghost:
+    """The retrieved exemplar of row ``placement`` of the trace's placements, as it was recorded.
+
+    ``motion`` is cut to the slot: its first frame belongs to the placement's ``start_s`` (in its clip, to ``source_start_s``),
+    its last lies before ``end_s``; 15 or 30 fps. Where the clip does not reach, the clip's first or last frame is repeated.
+    """
+
+    placement: int
+    motion: Motion
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Second:
+    """A second result of the same speech, shown beside the scene's own motion. ``labels``: of the scene's motion, of this one."""
+
+    motion: Motion
+    labels: tuple[str, str]
+
+
+@runtime_checkable
+class SceneWithGhosts(Protocol):
+    """A scene that also holds the exemplars that were injected, at most one for each placement. Exporters ask with ``isinstance``."""
+
+    ghosts: Sequence[Ghost]
+
+
+@runtime_checkable
+class SceneOfTwo(Protocol):
+    """A scene that may hold a second result to compare with. Exporters ask with ``isinstance``."""
+
+    second: Second | None
+
+
 class HookSpecs:
     """The hooks of raggesture. Each returns a list of classes."""
 

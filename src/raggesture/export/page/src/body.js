@@ -5,16 +5,15 @@ import {
 
 const HEAD = 15;
 const JAW = 22;
+const WRISTS = [20, 21];
 const WOOD = new Color(0xd9a066);
 const BALL = new Color(0x8a5a34);
 const FOLLOW_S = 3;
 
 export class Motion {
-  constructor(data, rotations, translation) {
-    this.fps = data.fps;
-    this.frames = data.frames;
-    this.rotations = rotations;
-    this.translation = translation;
+  // `first`: the column of the tracks where the motion begins.
+  constructor({ fps, frames }, rotations, translation, first = 0) {
+    Object.assign(this, { fps, frames, rotations, translation, first });
     this.path = this.smoothedPath();
   }
 
@@ -31,9 +30,10 @@ export class Motion {
 
   rotation(joint, frame, out) {
     const { values, columns, quantum } = this.rotations;
-    const x = values[3 * joint * columns + frame] * quantum;
-    const y = values[(3 * joint + 1) * columns + frame] * quantum;
-    const z = values[(3 * joint + 2) * columns + frame] * quantum;
+    const at = 3 * joint * columns + this.first + frame;
+    const x = values[at] * quantum;
+    const y = values[at + columns] * quantum;
+    const z = values[at + 2 * columns] * quantum;
     const angle = Math.hypot(x, y, z);
     const scale = angle > 1e-8 ? Math.sin(angle / 2) / angle : 0.5;
     return out.set(x * scale, y * scale, z * scale, Math.cos(angle / 2));
@@ -41,7 +41,8 @@ export class Motion {
 
   place(frame, out) {
     const { values, columns, quantum } = this.translation;
-    return out.set(values[frame] * quantum, values[columns + frame] * quantum, values[2 * columns + frame] * quantum);
+    const at = this.first + frame;
+    return out.set(values[at] * quantum, values[at + columns] * quantum, values[at + 2 * columns] * quantum);
   }
 
   // Where the camera follows: the root on the ground, averaged over a few seconds.
@@ -70,45 +71,55 @@ export class Motion {
   }
 }
 
+// The mannequin's surface, which all bodies of the page share.
+export function surfaceOf(mannequin) {
+  const geometry = new BufferGeometry();
+  geometry.setAttribute("position", new BufferAttribute(mannequin.position, 3));
+  geometry.setAttribute("skinIndex", new BufferAttribute(mannequin.joints, 4));
+  geometry.setAttribute("skinWeight", new BufferAttribute(mannequin.weights, 4, true));
+  const colours = new Float32Array(mannequin.position.length);
+  for (const [ball, start, count] of mannequin.parts) {
+    for (let v = start; v < start + count; v++) (ball ? BALL : WOOD).toArray(colours, 3 * v);
+  }
+  geometry.setAttribute("color", new BufferAttribute(colours, 3));
+  geometry.setIndex(new BufferAttribute(mannequin.index, 1));
+  geometry.computeVertexNormals();
+  return geometry;
+}
+
+export function wood() {
+  return new MeshStandardMaterial({ vertexColors: true, roughness: 0.55 });
+}
+
 export class Body {
-  constructor(data, mannequin, motion) {
+  constructor({ parents, offsets }, surface, material, motion) {
     this.motion = motion;
-    this.bones = data.skeleton.offsets.map((offset) => {
+    this.bones = offsets.map((offset) => {
       const bone = new Bone();
       bone.position.fromArray(offset);
       return bone;
     });
-    data.skeleton.parents.forEach((parent, joint) => parent >= 0 && this.bones[parent].add(this.bones[joint]));
+    parents.forEach((parent, joint) => parent >= 0 && this.bones[parent].add(this.bones[joint]));
     this.rest = this.bones[0].position.clone();
     this.object = new Group();
-    this.object.add(this.skin(mannequin));
-    this.mouth = this.face(mannequin);
+    this.object.add(this.skin(surface, material));
+    this.mouth = null;
     this.scratch = [new Quaternion(), new Quaternion(), new Vector3(), new Vector3()];
   }
 
-  skin(mannequin) {
-    const geometry = new BufferGeometry();
-    geometry.setAttribute("position", new BufferAttribute(mannequin.position, 3));
-    geometry.setAttribute("skinIndex", new BufferAttribute(mannequin.joints, 4));
-    geometry.setAttribute("skinWeight", new BufferAttribute(mannequin.weights, 4, true));
-    const colours = new Float32Array(mannequin.position.length);
-    for (const [ball, start, count] of mannequin.parts) {
-      for (let v = start; v < start + count; v++) (ball ? BALL : WOOD).toArray(colours, 3 * v);
-    }
-    geometry.setAttribute("color", new BufferAttribute(colours, 3));
-    geometry.setIndex(new BufferAttribute(mannequin.index, 1));
-    geometry.computeVertexNormals();
-    const mesh = new SkinnedMesh(geometry, new MeshStandardMaterial({ vertexColors: true, roughness: 0.55 }));
+  skin(surface, material) {
+    const mesh = new SkinnedMesh(surface, material);
     mesh.add(this.bones[0]);
     mesh.updateMatrixWorld(true);
     mesh.bind(new Skeleton(this.bones));
-    mesh.castShadow = mesh.receiveShadow = true;
+    mesh.castShadow = mesh.receiveShadow = !material.transparent;
     mesh.frustumCulled = false;
     return mesh;
   }
 
   // Eyes, brows, nose and a mouth that opens with the jaw, on the head's surface, so that the front is plain to see.
-  face({ position }) {
+  withFace(surface) {
+    const position = surface.getAttribute("position").array;
     const head = this.bones[HEAD].getWorldPosition(new Vector3());
     const front = (x, y) => {
       let z = 0;
@@ -131,7 +142,8 @@ export class Body {
       brow.rotation.set(0, side * 0.4, side * -0.02);
     }
     put(new SphereGeometry(0.012, 20, 14), 0, 0.283, 0.004, new MeshStandardMaterial({ color: 0xc98b52, roughness: 0.6 })).scale.set(0.75, 1.5, 1.1);
-    return put(new SphereGeometry(0.02, 20, 14), 0, 0.243, -0.002);
+    this.mouth = put(new SphereGeometry(0.02, 20, 14), 0, 0.243, -0.002);
+    return this;
   }
 
   // Puts the bones where the motion has them at `seconds`, between frames by slerp.
@@ -145,9 +157,18 @@ export class Body {
     }
     this.motion.place(a, u).lerp(this.motion.place(b, v), t);
     this.bones[0].position.copy(this.rest).add(u);
-    const open = Math.max(0, 2 * Math.asin(Math.min(1, Math.abs(this.bones[JAW].quaternion.x))));
-    this.mouth.scale.set(1, 0.13 + Math.min(1, open * 4), 0.4);
+    if (this.mouth) {
+      const open = Math.max(0, 2 * Math.asin(Math.min(1, Math.abs(this.bones[JAW].quaternion.x))));
+      this.mouth.scale.set(1, 0.13 + Math.min(1, open * 4), 0.4);
+    }
     this.object.updateMatrixWorld(true);
+  }
+
+  // The point between the wrists, as they are drawn.
+  between(out) {
+    const [, , u, v] = this.scratch;
+    const [left, right] = WRISTS.map((joint, k) => (k ? v : u).setFromMatrixPosition(this.bones[joint].matrixWorld));
+    return out.addVectors(left, right).multiplyScalar(0.5);
   }
 
   joints() {

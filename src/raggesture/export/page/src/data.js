@@ -4,11 +4,25 @@ export function readData() {
   return JSON.parse(document.getElementById("data").textContent);
 }
 
+const SLICE = 1 << 20; // letters, a multiple of four
+
 export function bytesOf(base64) {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const padding = base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0;
+  const bytes = new Uint8Array((base64.length / 4) * 3 - padding);
+  for (let from = 0, at = 0; from < base64.length; from += SLICE) {
+    const text = atob(base64.slice(from, from + SLICE));
+    for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i);
+  }
   return bytes;
+}
+
+// The bytes of one of the page's large texts, which the page then lets go of: an hour's take tens of megabytes.
+function unblocked(name) {
+  const node = document.getElementById(name);
+  const bytes = bytesOf(node.textContent);
+  node.remove();
+  return gunzip(bytes);
 }
 
 async function gunzip(bytes) {
@@ -32,13 +46,13 @@ function undiff(bytes, offset, rows, columns, Kind) {
 }
 
 export async function unpackTrack(track) {
-  const bytes = await gunzip(bytesOf(track.data));
+  const bytes = await unblocked(track.block);
   return { values: undiff(bytes, 0, track.rows, track.columns, Int16Array), columns: track.columns, quantum: track.quantum };
 }
 
 export async function unpackMannequin(packed) {
   const { vertices, faces } = packed;
-  const bytes = await gunzip(bytesOf(packed.data));
+  const bytes = await unblocked(packed.block);
   const places = undiff(bytes, 0, 3, vertices, Uint16Array);
   const corners = undiff(bytes, 6 * vertices, 3, faces, Uint16Array);
   const position = new Float32Array(3 * vertices);
@@ -57,9 +71,34 @@ export async function unpackMannequin(packed) {
   };
 }
 
-// 16-bit samples -> a WAV file, which every browser plays and seeks in to the sample.
-export async function unpackVoice({ rate, track }) {
-  const { values } = await unpackTrack(track);
+// The 256 codes of a voice in 8 bits as 16-bit samples.
+function expanded() {
+  return Int16Array.from({ length: 256 }, (_, byte) => {
+    const code = (byte << 24) >> 24;
+    return Math.round((Math.sign(code) * 32767 * (256 ** (Math.abs(code) / 127) - 1)) / 255);
+  });
+}
+
+// 16-bit samples, with silence after them where the motion is longer than the voice.
+async function samplesOf({ rate, law, track }, seconds) {
+  const bytes = await unblocked(track.block);
+  const samples = new Int16Array(Math.max(track.columns, Math.ceil(seconds * rate)));
+  if (law === "linear") {
+    samples.set(undiff(bytes, 0, 1, track.columns, Int16Array));
+    return samples;
+  }
+  const table = expanded();
+  for (let i = 0, sum = 0; i < track.columns; i++) {
+    sum = (sum + bytes[i]) & 0xff;
+    samples[i] = table[sum];
+  }
+  return samples;
+}
+
+// A WAV file, which every browser plays and seeks in to the sample.
+export async function unpackVoice(audio, seconds) {
+  const { rate } = audio;
+  const values = await samplesOf(audio, seconds);
   const head = new DataView(new ArrayBuffer(44));
   const text = (at, letters) => [...letters].forEach((letter, k) => head.setUint8(at + k, letter.charCodeAt(0)));
   text(0, "RIFF");

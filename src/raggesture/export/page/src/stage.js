@@ -1,15 +1,21 @@
 // Floor, light, camera.
 import {
   ACESFilmicToneMapping, CircleGeometry, Color, DirectionalLight, Fog, HemisphereLight, Mesh, MeshStandardMaterial, PCFShadowMap, PerspectiveCamera,
-  Scene, Vector3, WebGLRenderer,
+  Scene, Spherical, Vector3, WebGLRenderer,
 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 
+// `tall` and `wide`: metres in sight; `aside`: where a second body stands.
 const VIEWS = {
-  front: { height: 0.83, tall: 2.25, from: [0.0, 0.1, 1] },
-  upper: { height: 1.22, tall: 1.12, from: [0.0, 0.06, 1] },
-  side: { height: 0.83, tall: 2.25, from: [1, 0.1, 0.12] },
+  front: { height: 0.83, tall: 2.25, wide: 1.5, from: [0.0, 0.1, 1], aside: [1, 0, 0] },
+  upper: { height: 1.22, tall: 1.12, wide: 1.5, from: [0.0, 0.06, 1], aside: [1, 0, 0] },
+  side: { height: 0.83, tall: 2.25, wide: 1.5, from: [1, 0.1, 0.12], aside: [0, 0, -1] },
+  hands: { height: 0, tall: 0.72, wide: 0.95, from: [0.0, 0.12, 1], aside: [1, 0, 0] },
 };
+const PAIR_WIDER_M = 1.3;
+const PAIR_TALLER = 1.12; // room for the names
+const CALM = 0.15; // of the way to the hands, each picture: the camera does not shake with them
+const TURN_RAD = 0.12;
 
 const SLOW_MS = 70;
 
@@ -32,6 +38,8 @@ export class Stage {
     this.controls.maxDistance = 12;
     this.controls.addEventListener("change", () => (this.dirty = true));
     this.centre = new Vector3();
+    this.aside = new Vector3();
+    this.pair = null;
     this.ground = new Mesh(new CircleGeometry(30, 64), new MeshStandardMaterial({ roughness: 1 }));
     this.ground.rotation.x = -Math.PI / 2;
     this.ground.position.y = floor;
@@ -64,18 +72,41 @@ export class Stage {
   }
 
   view(name) {
-    const { height, tall, from } = VIEWS[name];
+    const { height, tall, wide, from, aside } = VIEWS[name];
     const half = Math.tan((this.camera.fov * Math.PI) / 360);
-    const distance = Math.max(tall, 1.5 / this.camera.aspect) / 2 / half;
+    const distance = Math.max(this.pair ? PAIR_TALLER * tall : tall, (wide + (this.pair ? PAIR_WIDER_M : 0)) / this.camera.aspect) / 2 / half;
+    this.aside.fromArray(aside);
+    this.name = name;
+    this.fresh = true;
     this.controls.target.set(this.centre.x, this.floor + height, this.centre.z);
     this.camera.position.copy(this.controls.target).addScaledVector(new Vector3(...from).normalize(), distance);
     this.controls.update();
-    this.name = name;
     this.dirty = true;
   }
 
-  follow(place) {
-    const step = place.clone().sub(this.centre).setY(0);
+  // Turns around what is looked at (radians), or comes closer (a factor): what the pointer does, by keyboard.
+  turn(right, up) {
+    const arm = this.camera.position.clone().sub(this.controls.target);
+    const place = new Spherical().setFromVector3(arm);
+    place.theta += right * TURN_RAD;
+    place.phi = Math.min(this.controls.maxPolarAngle, Math.max(0.1, place.phi - up * TURN_RAD));
+    this.camera.position.copy(this.controls.target).add(arm.setFromSpherical(place));
+    this.controls.update();
+  }
+
+  closer(factor) {
+    const arm = this.camera.position.clone().sub(this.controls.target);
+    const length = Math.min(this.controls.maxDistance, Math.max(this.controls.minDistance, arm.length() / factor));
+    this.camera.position.copy(this.controls.target).addScaledVector(arm.normalize(), length);
+    this.controls.update();
+  }
+
+  // `place`: where the body is; `hands`: the point between its hands. `calmly`: while it plays.
+  follow(place, hands, calmly) {
+    const near = this.name === "hands";
+    const step = near ? hands.clone().sub(this.controls.target) : place.clone().sub(this.centre).setY(0);
+    if (near && calmly && !this.fresh) step.multiplyScalar(CALM);
+    this.fresh = false;
     this.centre.copy(place);
     this.camera.position.add(step);
     this.controls.target.add(step);
@@ -84,6 +115,13 @@ export class Stage {
     this.rim.position.set(place.x - 2, this.floor + 3, place.z - 3);
     this.rim.target.position.set(place.x, this.floor + 1, place.z);
     this.dirty = true;
+  }
+
+  onScreen(bone) {
+    this.camera.updateMatrixWorld();
+    const place = new Vector3().setFromMatrixPosition(bone.matrixWorld).project(this.camera);
+    const box = this.canvas.getBoundingClientRect();
+    return [box.left + ((place.x + 1) / 2) * box.width, box.top + ((1 - place.y) / 2) * box.height];
   }
 
   resize() {
@@ -103,6 +141,7 @@ export class Stage {
     if (!this.dirty) return;
     this.dirty = false;
     this.renderer.render(this.scene, this.camera);
+    this.pair?.name(this.camera, this.canvas.clientWidth, this.canvas.clientHeight);
     this.spare(now - this.drawn);
     this.drawn = now;
   }

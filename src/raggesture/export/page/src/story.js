@@ -1,5 +1,7 @@
 // What the trace tells, in the shape the page shows it. Without a trace: words only.
 
+const LONGEST_WORD_S = 10;
+const SAID_S = 1e-3;
 const FAMILIES = ["beat", "deictic", "iconic", "metaphoric"];
 
 export function familyOf(kind) {
@@ -9,22 +11,20 @@ export function familyOf(kind) {
 export function storyOf(data) {
   const trace = data.trace ?? {};
   const queries = trace.queries ?? [];
-  const hits = new Map((trace.hits ?? []).map((hit) => [hit.query, hit]));
-  const gestures = (trace.placements ?? []).map((place) => {
-    const query = queries[place.query];
-    const hit = hits.get(place.query);
-    return { ...place, word: query.word, kind: query.kind, family: familyOf(query.kind), asked: query, hit };
-  });
-  gestures.sort((a, b) => a.start_s - b.start_s);
   const prominence = trace.cues?.prominence ?? [];
-  const words = data.words.map((word, k) => ({ ...word, prominence: prominence[k] ?? null, family: null }));
-  for (const gesture of gestures) {
-    const { start, end, word } = gesture.asked;
-    const said = words.filter((w) => w.start < end - 1e-3 && w.end > start + 1e-3);
-    for (const w of said.length ? said : words.filter((w) => w.text === word && Math.abs(w.start - start) < 0.05)) w.family = gesture.family;
+  const words = data.words.map((word, k) => ({ ...word, prominence: prominence[k] ?? null, family: null, dropped: "" }));
+  const dropped = (trace.drops ?? []).map(({ query, reason }) => ({ ...queries[query], reason }));
+  for (const drop of dropped) for (const word of wordsOf(words, drop)) word.dropped = drop.reason;
+  return { words, lines: linesOf(words), dropped, made: madeOf(trace) };
+}
+
+// The words that something was asked for: those it overlaps, else the one of its name where it starts.
+export function wordsOf(words, { start, end, word }) {
+  const said = [];
+  for (let k = lastStarted(words, end); k >= 0 && words[k].start > start - LONGEST_WORD_S; k--) {
+    if (words[k].start < end - SAID_S && words[k].end > start + SAID_S) said.push(words[k]);
   }
-  const dropped = (trace.drops ?? []).map((drop) => ({ word: queries[drop.query].word, kind: queries[drop.query].kind, reason: drop.reason }));
-  return { words, lines: linesOf(words), gestures, dropped, made: madeOf(trace) };
+  return said.length ? said : words.filter((w) => w.text === word && Math.abs(w.start - start) < 0.05);
 }
 
 // Lines of words for the caption: broken at pauses, full stops and length.
