@@ -96,29 +96,26 @@ class SmplxBody:
         return cls(layer.eval(), f"SMPL-X ({path.name})", sha256_of(path))
 
     @torch.no_grad()
-    def _pose(self, rotations: NDArray[np.float32], expression: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(f, 55, 3) joints and (f, V, 3) vertices of the mean shape."""
-        import roma
-
-        frames = len(rotations)
-        turns = roma.rotvec_to_rotmat(torch.from_numpy(np.array(rotations)))  # (f, 55, 3, 3)
-        out = self.layer(
-            betas=torch.zeros(frames, N_BETAS), expression=torch.from_numpy(np.array(expression)), transl=torch.zeros(frames, 3),
-            global_orient=turns[:, :1], body_pose=turns[:, 1:22], jaw_pose=turns[:, 22:23], leye_pose=turns[:, 23:24], reye_pose=turns[:, 24:25],
-            left_hand_pose=turns[:, 25:40], right_hand_pose=turns[:, 40:55], return_verts=True,
-        )  # fmt: skip
-        return out.joints[:, :N_JOINTS].numpy(), out.vertices.numpy()
-
     def joints(self, motion: Motion) -> NDArray[np.float32]:
-        """(F, 55, 3) metres, without translation and expression."""
-        still = np.zeros_like(motion.expression)
-        pieces = [self._pose(motion.rotations[k : k + _BATCH], still[k : k + _BATCH])[0] for k in range(0, motion.frames, _BATCH)]
-        return np.concatenate(pieces) if pieces else np.zeros((0, N_JOINTS, 3), np.float32)
+        """(F, 55, 3) metres, without translation and expression: the package's joints, without skinning the vertices that nobody looks at."""
+        import roma
+        from smplx.lbs import batch_rigid_transform, vertices2joints
 
+        rest = vertices2joints(self.layer.J_regressor, self.layer.v_template[None])  # (1, 55, 3)
+        turns = roma.rotvec_to_rotmat(torch.from_numpy(np.array(motion.rotations)))  # (F, 55, 3, 3)
+        placed, _ = batch_rigid_transform(turns, rest.expand(motion.frames, -1, -1), self.layer.parents)
+        joints: NDArray[np.float32] = placed.numpy()
+        return joints
+
+    @torch.no_grad()
     def face(self, motion: Motion) -> NDArray[np.float32]:
         """(F, 3 V) vertices in metres with only the jaw turned and the expression made."""
-        turned = np.zeros_like(motion.rotations)
-        face = list(JOINTS_OF_PART["face"])
-        turned[:, face] = motion.rotations[:, face]
-        pieces = [self._pose(turned[k : k + _BATCH], motion.expression[k : k + _BATCH])[1] for k in range(0, motion.frames, _BATCH)]
+        import roma
+
+        jaw = roma.rotvec_to_rotmat(torch.from_numpy(np.array(motion.rotations[:, list(JOINTS_OF_PART["face"])])))
+        expression = torch.from_numpy(np.array(motion.expression))
+        pieces = []
+        for first in range(0, motion.frames, _BATCH):
+            at = slice(first, first + _BATCH)
+            pieces.append(self.layer(jaw_pose=jaw[at], expression=expression[at], return_verts=True).vertices.numpy())
         return np.concatenate(pieces).reshape(motion.frames, -1) if pieces else np.zeros((0, 3), np.float32)

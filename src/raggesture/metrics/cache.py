@@ -11,6 +11,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,15 +86,14 @@ class ClipCache:
             members |= {f"{metric}|{name}": array for name, array in each.arrays.items()}
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as stream:
-                _write(stream, members)
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with partial.open("wb") as stream:
+                    _write(stream, members)
+                partial.replace(path)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
 
 def _write(stream: Any, members: Mapping[str, Array]) -> None:

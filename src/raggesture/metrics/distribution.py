@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import sqrtm
 
 from raggesture.errors import InputError
 
@@ -24,6 +23,8 @@ def frechet_distance(features_a: Floats, features_b: Floats, *, eps: float = 1e-
     Raises:
         InputError: fewer than two rows (no covariance), or different widths.
     """
+    from scipy.linalg import sqrtm
+
     for name, rows in (("first", features_a), ("second", features_b)):
         if rows.ndim != 2 or rows.shape[0] < 2:
             raise InputError(f"Frechet distance: the {name} set has shape {rows.shape}; expected at least two feature rows - evaluate more motion")

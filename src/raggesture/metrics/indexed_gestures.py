@@ -37,8 +37,16 @@ def real_paths(index: Index, exemplar: Exemplar) -> tuple[HandPaths, float]:
 
 
 def classifier_of(index: Index) -> GestureClassifier:
-    """A classifier whose renditions are an index's own gestures."""
-    return GestureClassifier.of([(e.gesture, window_at(*real_paths(index, e))) for e in gestures_of(index)])
+    """A classifier whose renditions are an index's own gestures. Each clip is read once."""
+    frames, paths = index.clip_frames, dict[str, HandPaths]()
+    labelled = []
+    for exemplar in sorted(gestures_of(index), key=lambda each: each.clip):
+        if exemplar.clip not in paths:
+            cut = index.clip_window(exemplar.clip, 0, frames[exemplar.clip], context=0)
+            paths = {exemplar.clip: hand_paths(Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS)))}
+        stroke_s = seconds_of_frame(frame_of_seconds(exemplar.stroke))
+        labelled.append((exemplar.gesture, window_at(paths[exemplar.clip], stroke_s)))
+    return GestureClassifier.of(labelled)
 
 
 @dataclass(frozen=True, eq=False)

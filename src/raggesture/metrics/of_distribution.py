@@ -78,7 +78,8 @@ class Fgd:
     needs: ClassVar[tuple[str, ...]] = ("reference",)
     source: ClassVar[str] = "Yoon et al. 2020; the published evaluator's use of EMAGE's autoencoder"
     meaning: ClassVar[str] = (
-        "How far the distribution of poses over a second is from the references'; says nothing of speech, and only compares under one autoencoder and scale."
+        "How far the distribution of poses over a second is from the references'; nothing of speech, hardly anything of trembling, and it only compares under "
+        "one autoencoder and scale."
     )
     version: ClassVar[int] = 1
     asked_only: ClassVar[bool] = False

@@ -10,8 +10,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import argrelextrema
 
 from raggesture.clock import MOTION_FPS, SAMPLE_RATE_HZ
 from raggesture.errors import InputError
@@ -43,6 +41,8 @@ def motion_beats(joints: Floats, mean_speed: Floats, *, released_threshold: bool
     Args:
         joints: (F, 55, 3) metres at 30 fps. mean_speed: (55,) m/s, the data set's mean speed of each joint.
     """
+    from scipy.signal import argrelextrema
+
     step = np.gradient(joints.astype(np.float64), axis=0, edge_order=1) * MOTION_FPS
     speed = np.linalg.norm(step, axis=-1) / mean_speed  # (F, 55)
     inner = speed[MARGIN_FRAMES : speed.shape[0] - MARGIN_FRAMES]
@@ -80,7 +80,7 @@ _QUIET = 1e-4
 def motion_envelope(joints: Floats) -> Floats:
     """(F,) speed of both wrists, smoothed; joints (F, 55, 3) m at 30 fps."""
     speed = np.linalg.norm(np.gradient(joints[:, list(_WRISTS)].astype(np.float64), axis=0), axis=-1).sum(axis=1) * MOTION_FPS
-    return np.asarray(gaussian_filter1d(speed, ENVELOPE_SIGMA_FRAMES), np.float64)
+    return _smooth(speed)
 
 
 def voice_envelope(wave: NDArray[np.float32], n_frames: int) -> Floats:
@@ -89,7 +89,13 @@ def voice_envelope(wave: NDArray[np.float32], n_frames: int) -> Floats:
     padded[: min(len(wave), len(padded))] = wave[: len(padded)]
     starts = np.arange(n_frames) * SAMPLE_RATE_HZ // MOTION_FPS
     power = np.add.reduceat(padded**2, starts) * MOTION_FPS / SAMPLE_RATE_HZ
-    return np.asarray(gaussian_filter1d(20 * np.log10(np.sqrt(power) + _QUIET), ENVELOPE_SIGMA_FRAMES), np.float64)
+    return _smooth(20 * np.log10(np.sqrt(power) + _QUIET))
+
+
+def _smooth(track: Floats) -> Floats:
+    from scipy.ndimage import gaussian_filter1d
+
+    return np.asarray(gaussian_filter1d(track, ENVELOPE_SIGMA_FRAMES), np.float64)
 
 
 def _standard(rows: Floats) -> Floats:
