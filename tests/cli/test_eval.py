@@ -7,15 +7,15 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conftest import Outcome
 from helpers_evaluation import lay_corpus, lay_results
 from plugin_projects import installed
 
 __all__ = ["installed"]
-Call = Callable[..., Outcome]
+Call = Callable[..., Any]
 QUICK = ("--metric", "l1div", "--metric", "ldlj")
 
 

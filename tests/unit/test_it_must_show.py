@@ -37,7 +37,7 @@ def test_a_frozen_pose_slides_nowhere_and_does_nothing(shown: Figures) -> None:
     assert frozen["l1div"] == pytest.approx(0, abs=1e-2) and frozen["beat-align"] == 0
     assert math.isnan(frozen["ldlj"]) and math.isnan(frozen["mismatch"])
     assert frozen["footing slide"] == frozen["root-drift farthest"] == 0 and frozen["footing contact"] == 1.0
-    assert frozen["fgd"] > 5 * shown["2 s late"]["fgd"] and frozen["density-coverage coverage"] < 0.5 * itself["density-coverage coverage"]
+    assert frozen["fgd"] > 5 * shown["2 s late"]["fgd"] and frozen["density-coverage coverage"] < 0.8 * itself["density-coverage coverage"]
     assert frozen["srgr"] < itself["srgr"]
 
 

@@ -126,7 +126,7 @@ class Combined:
     rows: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
     note: str = ""
     limits: tuple[float, float] = (-math.inf, math.inf)
-    draws: int = 1000
+    draws: int = 500
     interval: bool = True
 
 
