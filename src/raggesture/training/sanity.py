@@ -31,8 +31,8 @@ Ways = Mapping[str, Callable[[int], Motion]]
 
 
 def _frozen(motion: Motion) -> Motion:
-    first = (np.repeat(track[:1], motion.frames, axis=0) for track in (motion.rotations, motion.translation, motion.expression))
-    return Motion(*first, motion.fps)
+    first = [np.repeat(track[:1], motion.frames, axis=0) for track in (motion.rotations, motion.translation, motion.expression)]
+    return Motion(first[0], first[1], first[2], motion.fps)
 
 
 def _shaken(motion: Motion, seed: int) -> Motion:
