@@ -1,7 +1,7 @@
 """raggesture: a body that gestures meaningfully to any recorded speech.
 
 What needs no torch is here; the rest is imported from its module: ``raggesture.speech.load.load_speech``,
-``raggesture.pipeline.Pipeline``, ``raggesture.retrieval.index.Index``, ``raggesture.metrics.report.evaluate``.
+``raggesture.pipeline.Pipeline``, ``raggesture.retrieval.index.Index``, ``raggesture.evaluation.evaluate``.
 """
 
 from raggesture.errors import RaggestureError

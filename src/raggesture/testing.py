@@ -25,13 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.clock import MODEL_FPS, MOTION_FPS, SAMPLE_RATE_HZ, frames_of_seconds, sample_of_seconds
-from raggesture.plugins.checks import EXPORTERS, INDEX_BACKENDS, RETRIEVERS, SCHEDULES, PartKind, fault_of_part
+from raggesture.plugins.checks import EXPORTERS, INDEX_BACKENDS, METRICS, RETRIEVERS, SCHEDULES, PartKind, fault_of_part
 from raggesture.types import GESTURE_KINDS, Cues, Query, Relation, Speech, Transcript, Word
 
 __all__ = [
     "ExporterContract",
     "GuidanceScheduleContract",
     "IndexBackendContract",
+    "MetricContract",
     "RetrieverContract",
     "problems_of_part",
     "sample_cues",
@@ -42,6 +43,8 @@ __all__ = [
 _WORDS = ("we", "climbed", "that", "huge", "mountain", "over", "there", "because", "I", "love", "big", "ideas")
 _PROMINENT = (0.3, 1.4, 0.4, 1.9, 1.5, 0.8, 1.7, 0.6, 0.5, 1.2, 1.3, 1.6)
 _DURATION_S = 6.0
+DIRECTIONS = ("lower", "higher", "reference")
+"""What can be better in a metric."""
 _TEXT_DIM, _AUDIO_DIM = 8, 4
 
 
@@ -283,11 +286,73 @@ class IndexBackendContract(PartContract):
         assert re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme), f"scheme {scheme!r} cannot stand before '://'"
 
 
+class MetricContract(PartContract):
+    """The contract of a metric, on clips made in code (``raggesture.metrics.samples``)."""
+
+    kind = METRICS
+
+    def test_says_what_it_is(self) -> None:
+        """Unit, direction, needs, source, meaning, version and ``asked_only`` are there and known."""
+        from raggesture.metrics.clip import NEEDS
+
+        for attribute in ("unit", "source", "meaning"):
+            assert getattr(self.part, attribute, "").strip(), f"{attribute} is empty; expected words"
+        assert self.part.direction in DIRECTIONS, f"direction is {self.part.direction!r}; expected one of {', '.join(DIRECTIONS)}"
+        needs = getattr(self.part, "needs", None)
+        assert isinstance(needs, tuple) and set(needs) <= set(NEEDS), f"needs is {needs!r}; expected a tuple of {', '.join(NEEDS)}"
+        assert type(getattr(self.part, "version", None)) is int and self.part.version >= 1, "version is missing; expected a whole number from 1"
+        assert isinstance(getattr(self.part, "asked_only", None), bool), "asked_only is missing; expected True or False"
+
+    def test_measures_numbers_and_repeats(self) -> None:
+        """A clip gives the same named arrays of numbers each time; global random state is left alone."""
+        with tempfile.TemporaryDirectory() as folder, _global_randomness_watched() as touched:
+            for clip in self._clips(Path(folder)):
+                first, second = dict(self.make().measure(clip)), dict(self.make().measure(clip))
+                assert all(isinstance(key, str) for key in first), "measure gave a name that is no string"
+                assert all(np.asarray(value).dtype.kind in "fiub" for value in first.values()), "measure gave something else than numbers"
+                assert first.keys() == second.keys(), "two calls measured different things"
+                assert all(np.array_equal(first[key], second[key], equal_nan=True) for key in first), "two calls measured differently"
+            assert not touched(), "measure uses global random state"
+
+    def test_figures_are_of_counted_clips(self) -> None:
+        """Figures are pairs of numbers under the same labels however often clips count, the same each time; rows have a value a clip."""
+        from raggesture.metrics.measured import Measurements
+
+        with tempfile.TemporaryDirectory() as folder, _global_randomness_watched() as touched:
+            clips = self._clips(Path(folder))
+            measured = Measurements([clip.name for clip in clips], [self.make().measure(clip) for clip in clips])
+            combined, again = self.make().combine(measured), self.make().combine(measured)
+            ones = np.ones(len(clips))
+            first = combined.figures(ones)
+            for counts in (ones, np.array([2.0, 1.0, 1.0, 0.0])):
+                figures = combined.figures(counts)
+                assert set(figures) == set(first), "the labels change with the counts"
+                for pair in figures.values():
+                    assert len(pair) == 2 and all(isinstance(value, float) for value in pair), f"a figure is {pair!r}; expected two floats"
+            assert all(np.array_equal(first[label], again.figures(ones)[label], equal_nan=True) for label in first), "two calls gave different figures"
+            for ours, theirs in combined.rows.values():
+                assert len(ours) == len(theirs) == len(clips), "rows do not have a value for each clip"
+            assert not touched(), "combine uses global random state"
+
+    def test_nothing_measured_is_no_number(self) -> None:
+        """Of clips that gave nothing there is no figure, and no fault."""
+        from raggesture.metrics.measured import Measurements
+
+        figures = self.make().combine(Measurements(["a", "b"], [{}, {}])).figures(np.ones(2))
+        assert all(math.isnan(value) for pair in figures.values() for value in pair), f"figures {figures} of nothing; expected NaN"
+
+    def _clips(self, folder: Path) -> Sequence[Any]:
+        from raggesture.metrics.samples import sample_clips
+
+        return sample_clips(sample_index(folder))
+
+
 _CONTRACTS: dict[PartKind, type[PartContract]] = {
     RETRIEVERS: RetrieverContract,
     SCHEDULES: GuidanceScheduleContract,
     EXPORTERS: ExporterContract,
     INDEX_BACKENDS: IndexBackendContract,
+    METRICS: MetricContract,
 }
 
 

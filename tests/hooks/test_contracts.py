@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from raggesture.plugins.manager import EXPORTERS, RETRIEVERS, SCHEDULES, PluginManager
+from raggesture.metrics.measured import Combined
+from raggesture.plugins.manager import EXPORTERS, METRICS, RETRIEVERS, SCHEDULES, PluginManager
 from raggesture.testing import GuidanceScheduleContract, problems_of_part, sample_cues, sample_index, sample_speech
 from raggesture.types import Hit, Query
 
@@ -94,6 +97,32 @@ class TestBuiltinSchedules(GuidanceScheduleContract):
 @pytest.mark.parametrize("name", BUILTIN.names(EXPORTERS))
 def test_builtin_exporters_keep_the_contract(name: str) -> None:
     assert problems_of_part(EXPORTERS, BUILTIN.part(EXPORTERS, name).cls) == ()
+
+
+@pytest.mark.parametrize("name", BUILTIN.names(METRICS))
+def test_builtin_metrics_keep_the_contract(name: str) -> None:
+    assert problems_of_part(METRICS, BUILTIN.part(METRICS, name).cls) == ()
+
+
+def _spoilt(**changes: Any) -> type:
+    return type("Spoilt", (BUILTIN.part(METRICS, "l1div").cls,), changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"direction": "up"}, "direction is 'up'"),
+        ({"meaning": " "}, "meaning is empty"),
+        ({"needs": ("luck",)}, "needs is"),
+        ({"version": 0}, "version is missing"),
+        ({"measure": lambda self, clip: {"value": np.array([random.random()])}}, "global random"),
+        ({"measure": lambda self, clip: {"value": np.array(["much"])}}, "else than numbers"),
+        ({"combine": lambda self, measured: Combined(lambda counts: {"": (1.0, 2.0)})}, "of nothing; expected NaN"),
+        ({"combine": lambda self, measured: Combined(lambda counts: {str(counts.min()): (math.nan, math.nan)})}, "labels change"),
+    ],
+)
+def test_each_clause_for_metrics_can_fail(changes: dict[str, Any], problem: str) -> None:
+    assert any(problem in line for line in problems_of_part(METRICS, _spoilt(**changes)))
 
 
 @pytest.mark.parametrize("name", ["discourse", "gesture-type", "none", "llm"])

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 
 from raggesture.errors import InputError, ModelError
 from raggesture.metrics.distribution import diversity, frechet_distance, l1_divergence
 from raggesture.metrics.fgd import MotionAutoencoder, fgd_features, load_kit, pose_features, save_kit
-from raggesture.metrics.report import evaluate
 from raggesture.metrics.timing import beat_align
-from raggesture.motion import Motion, write_npz
+from raggesture.motion import Motion
 from raggesture.training.evaluation import FgdTraining, autoencoder_task
 from raggesture.training.loop import train
 
@@ -112,56 +109,3 @@ def test_autoencoder_learns_is_seeded_and_its_file_survives(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ModelError, match="truncated"):
         load_kit(path)
-
-
-@pytest.fixture
-def kit(tmp_path):
-    path = tmp_path / "kit.safetensors"
-    save_kit(trained([_motion(0)], steps=2, seed=0, batch=4), np.full(55, 0.3), "test", path)
-    return load_kit(path)
-
-
-def test_report_on_a_folder(tmp_path, kit):
-    results, reference = tmp_path / "results", tmp_path / "reference"
-    results.mkdir()
-    reference.mkdir()
-    for k in range(4):
-        write_npz(_motion(k), reference / f"c{k}.npz")
-        write_npz(_motion(k) if k < 3 else _motion(9), results / f"c{k}.npz")
-        soundfile.write(reference / f"c{k}.wav", _clicks(), 16_000)
-    (results / "broken.npz").write_bytes(b"not an npz")
-    (reference / "broken.npz").write_bytes(b"not an npz")
-    write_npz(_motion(5), results / "orphan.npz")
-    report = evaluate(results, reference, kit)
-    figures = {f.name: f for f in report.figures}
-    assert len(report.rows) == 4
-    assert len(report.left_out) == 2
-    assert any("orphan" in line for line in report.left_out)
-    assert any("broken" in line for line in report.left_out)
-    assert figures["FGD"].value > 0
-    assert [r.beat_align == pytest.approx(r.beat_align_reference) for r in report.rows] == [True, True, True, False]
-    assert figures["BeatAlign"].note == "timing only, not quality"
-    json.dumps(report.to_json(), allow_nan=False)
-    itself = evaluate(reference, reference, kit)
-    assert {f.name: f for f in itself.figures}["FGD"].value == pytest.approx(0, abs=1e-5)
-
-
-def test_report_reads_the_published_folders_and_says_when_there_is_no_covariance(tmp_path, kit):
-    folder = tmp_path / "run" / "clip" / "0"
-    folder.mkdir(parents=True)
-    write_npz(_motion(0, 40), folder / "pred_motion.npz")
-    write_npz(_motion(1, 40), folder / "gt_motion.npz")
-    report = evaluate(tmp_path / "run", None, kit)
-    assert report.rows[0].name == "clip/0"
-    figures = {f.name: f for f in report.figures}
-    assert math.isnan(figures["Diversity"].value) and math.isnan(figures["BeatAlign"].value)
-    assert "1 of 1 clips without: no .wav" in figures["BeatAlign"].note
-    assert "rank deficient" in figures["FGD"].note
-
-
-@pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir()])
-def test_empty_or_missing_folder_is_an_error(tmp_path, kit, make):
-    folder = tmp_path / "nothing"
-    make(folder)
-    with pytest.raises(InputError):
-        evaluate(folder, None, kit)

@@ -58,7 +58,7 @@ def test_a_misspelt_option_gets_the_near_name(capsys: pytest.CaptureFixture[str]
 def test_it_is_listed_shown_and_checked(capsys: pytest.CaptureFixture[str]) -> None:
     plugins = json.loads(run(capsys, "plugins", "list", "--json")[1])["plugins"]
     (example,) = (plugin for plugin in plugins if plugin["plugin"] == "example")
-    assert {part["name"] for part in example["parts"]} == {"emphasis", "contour", "ease"} and not example["faults"]
+    assert {part["name"] for part in example["parts"]} == {"emphasis", "contour", "ease", "reach"} and not example["faults"]
     code, out, _ = run(capsys, "plugins", "show", "contour")
     assert code == 0 and "same_kind = False" in out
     code, out, _ = run(capsys, "plugins", "check", "contour")

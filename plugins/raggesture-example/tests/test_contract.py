@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
-from raggesture_example import Ease, Emphasis
+from raggesture_example import Ease, Emphasis, Reach
 
-from raggesture.testing import GuidanceScheduleContract, RetrieverContract, sample_cues, sample_speech
+from raggesture.metrics.samples import sample_clips
+from raggesture.testing import GuidanceScheduleContract, MetricContract, RetrieverContract, sample_cues, sample_speech
 
 
 class TestEmphasis(RetrieverContract):
@@ -34,3 +36,13 @@ class TestEase(GuidanceScheduleContract):
         steps = [a - b for a, b in pairwise(rates)]
         assert rates[0] == 1.0 and rates[-1] == 0.0
         assert all(step >= 0 for step in steps) and max(steps) < 0.06
+
+
+class TestReach(MetricContract):
+    part = Reach
+
+    def test_a_higher_percentile_is_farther_and_no_arm_is_longer_than_an_arm(self) -> None:
+        clip = sample_clips()[0]
+        near, far = (float(Reach(Reach.Options(percentile=p)).measure(clip)["value"][0]) for p in (10.0, 100.0))
+        assert 0.1 < near < far < 1.0
+        assert far == np.linalg.norm(clip.joints[:, [20, 21]] - clip.joints[:, [9]], axis=-1).max().astype(np.float64)

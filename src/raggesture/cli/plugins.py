@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from raggesture.plugins.manager import Part, PluginInfo
 
 SCHEMA = 1
-app = typer.Typer(no_args_is_help=True, help="Retrievers, guidance schedules and formats: built-in and installed.")
+_FACTS = ("meaning", "unit", "direction", "needs", "source")
+"""What a metric says of itself."""
+app = typer.Typer(no_args_is_help=True, help="Retrievers, guidance schedules, formats and metrics: built-in and installed.")
 
 
 def _all() -> tuple[PluginInfo, ...]:
@@ -50,7 +52,7 @@ def list_plugins(as_json: o.Json = False, verbose: o.Verbose = False, quiet: o.Q
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A retriever, guidance schedule or format.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A retriever, guidance schedule, format or metric.")],
     as_json: o.Json = False,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
@@ -80,9 +82,14 @@ def _part_json(part: Part) -> dict[str, Any]:
         "plugin": part.plugin,
         "distribution": part.distribution,
         "builtin": part.builtin,
+        "facts": {key: _fact(getattr(part.cls, key)) for key in _FACTS if part.kind.label == "metric" and hasattr(part.cls, key)},
         "about": " ".join((part.cls.__doc__ or "").strip().split("\n\n")[0].split()),
         "options": {key: {"default": defaults[key], "about": fields[key].get("description", ""), "type": _type_name(fields[key])} for key in defaults},
     }
+
+
+def _fact(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _type_name(field: dict[str, Any]) -> str:
@@ -95,6 +102,8 @@ def _show_part(part: dict[str, Any]) -> None:
     result(f"{part['name']}: {part['kind']} of {part['plugin']} ({part['distribution'] or 'unknown distribution'})")
     if part["about"]:
         result(f"  {part['about']}")
+    for key, fact in part["facts"].items():
+        result(f"  {key}: {fact or 'nothing'}")
     for key, option in part["options"].items():
         result(f"  {key} = {option['default']!r}  ({option['type']})  {option['about']}".rstrip())
 

@@ -29,7 +29,8 @@ RETRIEVERS = PartKind("retriever", "raggesture_retrievers", (("queries", 2), ("r
 SCHEDULES = PartKind("guidance schedule", "raggesture_guidance_schedules", (("rates", 1),))
 EXPORTERS = PartKind("format", "raggesture_exporters", (("write", 2),), ("suffix",))
 INDEX_BACKENDS = PartKind("index backend", "raggesture_index_backends", (("open", 1), ("add", 3), ("remove", 3), ("verify", 1)), ("scheme",))
-KINDS = (RETRIEVERS, SCHEDULES, EXPORTERS, INDEX_BACKENDS)
+METRICS = PartKind("metric", "raggesture_metrics", (("measure", 1), ("combine", 1)), ("unit", "direction", "source", "meaning"))
+KINDS = (RETRIEVERS, SCHEDULES, EXPORTERS, INDEX_BACKENDS, METRICS)
 
 
 def _fault_of_options(options: object) -> str:

@@ -7,7 +7,7 @@ strict, ``extra="forbid"``, a default for every field). Source: DESIGN section 5
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from raggesture.encoders.base import AudioEncoder, TextEncoder
+    from raggesture.metrics.clip import EvaluatedClip
+    from raggesture.metrics.measured import Array, Combined, Measurements
     from raggesture.motion import Motion
     from raggesture.retrieval.index import Index
     from raggesture.retrieval.product import Product
@@ -101,6 +103,36 @@ class IndexBackend(Protocol):
 
     def verify(self, location: str) -> tuple[str, ...]:
         """Hold all that is kept against its checksums; returns a line for each fault."""
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Measures results: each clip by itself, and then all of them together.
+
+    ``direction`` says what is better: ``lower``, ``higher``, or ``reference`` (nearer to the references' own figure). ``needs``: what a clip must have
+    beside its motion (see ``raggesture.metrics.clip.NEEDS``). ``meaning``: a sentence on what the figure says and does not say. ``version`` goes up when
+    the same clip would be measured otherwise. ``asked_only``: not in the table unless it is asked for by name.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    direction: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]]
+    source: ClassVar[str]
+    meaning: ClassVar[str]
+    version: ClassVar[int]
+    asked_only: ClassVar[bool]
+    Options: ClassVar[type[BaseModel]]
+
+    def __init__(self, options: Any) -> None: ...
+
+    def measure(self, clip: EvaluatedClip) -> Mapping[str, Array]:
+        """Measure one clip: named arrays of numbers, small enough to be kept. Empty where there is nothing to measure."""
+        ...
+
+    def combine(self, measured: Measurements) -> Combined:
+        """Make the figures of what was measured, and the value of each clip where it has one."""
         ...
 
 
@@ -198,4 +230,9 @@ class HookSpecs:
     @hookspec
     def raggesture_index_backends(self) -> list[type[IndexBackend]]:
         """Return index backend classes."""
+        raise AssertionError("a hook specification is never called")
+
+    @hookspec
+    def raggesture_metrics(self) -> list[type[Metric]]:
+        """Return metric classes."""
         raise AssertionError("a hook specification is never called")

@@ -1,6 +1,6 @@
 """Finds the parts that plugins bring, loads them, keeps the faults of one plugin from the others.
 
-A *part* is a class that a hook returned: a retriever, a guidance schedule, an exporter. Built-ins come through the same
+A *part* is a class that a hook returned: a retriever, a guidance schedule, an exporter, a metric. Built-ins come through the same
 hooks as everybody else's, but are named here module by module (``BUILTINS``), so that asking for one imports no third
 party. pluggy isolates nothing, hence every entry point is imported, registered, checked and called in a guard of its own;
 what goes wrong becomes a :class:`Fault` (data, for the command line to show), never an exception of somebody else's plugin.
@@ -23,9 +23,9 @@ import pluggy
 
 from raggesture.errors import ConfigError, did_you_mean
 from raggesture.plugins import hookspecs
-from raggesture.plugins.checks import EXPORTERS, INDEX_BACKENDS, KINDS, RETRIEVERS, SCHEDULES, PartKind, fault_of_part
+from raggesture.plugins.checks import EXPORTERS, INDEX_BACKENDS, KINDS, METRICS, RETRIEVERS, SCHEDULES, PartKind, fault_of_part
 
-__all__ = ["BUILTINS", "EXPORTERS", "INDEX_BACKENDS", "KINDS", "RETRIEVERS", "SCHEDULES", "Fault", "Part", "PartKind", "PluginInfo", "PluginManager"]
+__all__ = ["BUILTINS", "EXPORTERS", "INDEX_BACKENDS", "KINDS", "METRICS", "RETRIEVERS", "SCHEDULES", "Fault", "Part", "PartKind", "PluginInfo", "PluginManager"]
 
 ENVIRONMENT = "RAGGESTURE_PLUGINS"
 """Unset: every installed plugin. Empty: none. Otherwise a comma list of the entry-point names that may load."""
@@ -38,6 +38,14 @@ BUILTINS: Mapping[PartKind, tuple[str, ...]] = {
         *("raggesture.export.bvh", "raggesture.export.glb", "raggesture.export.face_csv"),
     ),
     INDEX_BACKENDS: (),
+    METRICS: (
+        "raggesture.metrics.of_distribution",
+        "raggesture.metrics.of_timing",
+        "raggesture.metrics.of_semantics",
+        "raggesture.metrics.of_physics",
+        "raggesture.metrics.of_face",
+        "raggesture.metrics.of_movement",
+    ),
 }
 """The modules of this package that end in a ``@hookimpl``, by what they bring."""
 

@@ -19,11 +19,12 @@ from rich.console import Console
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.encoders.registry import text_encoder
 from raggesture.errors import RaggestureError
+from raggesture.metrics.indexed_gestures import classifier_of
 from raggesture.models.checkpoint import load_model
 from raggesture.models.denoiser import DenoiserConfig
 from raggesture.retrieval.index import Index
 from raggesture.training.curves import read_curve
-from raggesture.training.figures import choose_events, classifier_of, measure, to_json
+from raggesture.training.figures import choose_events, measure, to_json
 from raggesture.training.loop import CURVE_FILE
 from raggesture.training.recipe import DENOISER_RUN, Place, read_data, train_model
 from raggesture.training.starter import starter_recipe

@@ -22,11 +22,12 @@ from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, frame_of_se
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.errors import RaggestureError
 from raggesture.metrics.gesture_made import hand_paths
+from raggesture.metrics.indexed_gestures import real_paths
 from raggesture.metrics.strokes import stroke_gap
 from raggesture.models.checkpoint import Model
 from raggesture.retrieval.index import Index
 from raggesture.synthesis import Insertion, Synthesizer, inject
-from raggesture.training.figures import Event, choose_events, placed_event, real_paths
+from raggesture.training.figures import Event, choose_events, placed_event
 from raggesture.types import Placement
 
 WEIGHTS = tuple(k / 10 for k in range(11))

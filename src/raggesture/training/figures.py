@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_FRAMES, WINDOW_SECONDS, frame_of_seconds, seconds_of_frame
-from raggesture.metrics.gesture_made import GestureClassifier, HandPaths, hand_paths, window_at
+from raggesture.metrics.gesture_made import GestureClassifier, hand_paths, window_at
+from raggesture.metrics.indexed_gestures import gestures_of, real_paths
 from raggesture.metrics.strokes import border_steps, stroke_gap, stroke_offset, wrist_places
 from raggesture.models.checkpoint import Model
 from raggesture.motion import Motion
@@ -61,11 +62,6 @@ class Outcome:
     inverted_std: float
 
 
-def gestures_of(index: Index) -> tuple[Exemplar, ...]:
-    """Exemplars that are named gestures of the lexicon and no beats."""
-    return tuple(e for e in index.exemplars if e.gesture and e.kind in ("iconic", "metaphoric", "deictic"))
-
-
 def choose_events(heldout: Index, count: int, seed: int, *, forced: bool) -> tuple[Event, ...]:
     """``count`` events (or all), every window inside its clip; forced ones ask for another gesture, drawn evenly."""
     rng = np.random.default_rng(seed)
@@ -102,18 +98,6 @@ def retrieval_at_1(index: Index, events: Sequence[Event]) -> float:
     """How often the best hit for a word and its kind, no gesture named, is the gesture its speaker made."""
     hits = [best(by_terms(query_of(event, named=False), index), index) for event in events]
     return float(np.mean([hit is not None and hit.exemplar.gesture == e.exemplar.gesture for hit, e in zip(hits, events, strict=True)]))
-
-
-def real_paths(index: Index, exemplar: Exemplar) -> tuple[HandPaths, float]:
-    """The hands of an exemplar as authored, and the instant of its stroke in them."""
-    start = frame_of_seconds(exemplar.stroke) - 2 * CHUNK_FRAMES
-    cut = index.clip_window(exemplar.clip, start, 4 * CHUNK_FRAMES, context=0)
-    return hand_paths(Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS))), seconds_of_frame(2 * CHUNK_FRAMES)
-
-
-def classifier_of(index: Index) -> GestureClassifier:
-    """A classifier whose renditions are an index's own gestures."""
-    return GestureClassifier.of([(e.gesture, window_at(*real_paths(index, e))) for e in gestures_of(index)])
 
 
 def classifier_accuracy(classifier: GestureClassifier, heldout: Index) -> float:

@@ -23,6 +23,7 @@ from raggesture.clock import CHUNK_FRAMES, WINDOW_CHUNKS, frame_of_seconds, seco
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.errors import RaggestureError
 from raggesture.metrics.gesture_made import hand_paths
+from raggesture.metrics.indexed_gestures import gestures_of, real_paths
 from raggesture.metrics.strokes import stroke_offset
 from raggesture.models.checkpoint import Model
 from raggesture.motion import Motion
@@ -32,7 +33,6 @@ from raggesture.retrieval.place import place
 from raggesture.retrieval.place_published import place_published
 from raggesture.retrieval.rank import best, by_terms
 from raggesture.synthesis import Held, Synthesizer
-from raggesture.training.figures import gestures_of, real_paths
 from raggesture.types import Hit, Placement, Query
 from raggesture.windowing import WindowJob, generator_of, make_windows
 from raggesture.windows import join_windows, window_starts

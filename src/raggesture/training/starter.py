@@ -24,6 +24,7 @@ from raggesture.corpus.clip import Clip
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.encoders.registry import audio_encoder, text_encoder
 from raggesture.errors import RaggestureError
+from raggesture.metrics.indexed_gestures import classifier_of
 from raggesture.models.checkpoint import load_model
 from raggesture.pipeline import Pipeline
 from raggesture.resources import PACK_NAME, packaged_dir
@@ -32,7 +33,7 @@ from raggesture.retrieval.index import Index
 from raggesture.synthesis import Inject
 from raggesture.training.curves import CurvePoint
 from raggesture.training.evaluation import train_kit
-from raggesture.training.figures import Outcome, choose_events, classifier_accuracy, classifier_of, measure, retrieval_at_1, to_json
+from raggesture.training.figures import Outcome, choose_events, classifier_accuracy, measure, retrieval_at_1, to_json
 from raggesture.training.loop import CURVE_FILE
 from raggesture.training.processes import Processes
 from raggesture.training.recipe import DENOISER_RUN, Place, Recipe, read_data, train_model

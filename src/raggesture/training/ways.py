@@ -27,6 +27,7 @@ from raggesture.errors import RaggestureError
 from raggesture.metrics.distribution import frechet_distance
 from raggesture.metrics.fgd import EvaluationKit, fgd_features, load_kit
 from raggesture.metrics.gesture_made import hand_paths, window_at
+from raggesture.metrics.indexed_gestures import classifier_of, real_paths
 from raggesture.metrics.strokes import REACH_FRAMES, stroke_gap, stroke_offset, wrist_places
 from raggesture.models.checkpoint import Model, load_model
 from raggesture.models.conditions import Conditions
@@ -36,7 +37,7 @@ from raggesture.resources import PACK_NAME, packaged_dir
 from raggesture.retrieval.index import Index
 from raggesture.synthesis import Inject, Injection, Insertion, Synthesizer, inject
 from raggesture.training.edges import EdgeFigures, edge_figures
-from raggesture.training.figures import Event, choose_events, classifier_of, placed_event, real_paths
+from raggesture.training.figures import Event, choose_events, placed_event
 from raggesture.training.published_placement import published_event
 from raggesture.types import Placement
 from raggesture.windowing import eased
