@@ -83,7 +83,7 @@ def made_clips(model: Model, index: Index, heldout: Index, clips: Sequence[Asked
     motions: dict[str, list[Motion]] = {each.clip: [] for each in clips}
     for number in range(max(len(each.starts) for each in clips)):
         here = [each for each in clips if number < len(each.starts)]
-        jobs = []
+        jobs: list[WindowJob] = []
         for each in here:
             placed = tuple(p for p in each.placements if p.window == number)
             sources = [index.clip_window(p.hit.exemplar.clip, p.source_frame, context=context) for p in placed]
