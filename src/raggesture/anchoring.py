@@ -110,8 +110,7 @@ def brought_by(placement: Placement, options: GenerateOptions) -> Brought:
 
 def _moved(placement: Placement) -> int:
     """First model frame of the exemplar's window moved so that its chunks lie where they go."""
-    moved: int = placement.source_frame + CHUNK_FRAMES * (placement.source.start - placement.target.start)
-    return moved
+    return int(placement.source_frame + CHUNK_FRAMES * (placement.source.start - placement.target.start))
 
 
 def _spread(rows: Tensor | None, at: Sequence[int], count: int, dim: int) -> Tensor | None:

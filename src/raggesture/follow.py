@@ -227,5 +227,6 @@ def seen_from(placement: Placement, first: int, given: int) -> Placement | None:
     begin, end = max(placement.window + placement.target.start, given), min(placement.window + placement.target.stop, first + WINDOW_CHUNKS)
     if begin >= end:
         return None
-    target = slice(begin - first, end - first)
-    return replace(placement, target=target, source=target, source_frame=placement.source_frame + (first - placement.window) * CHUNK_FRAMES)
+    cut = begin - placement.window - placement.target.start
+    source = slice(placement.source.start + cut, placement.source.start + cut + end - begin)
+    return replace(placement, target=slice(begin - first, end - first), source=source)

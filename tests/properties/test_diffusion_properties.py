@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raggesture.diffusion.ddim import eps_of, move
-from raggesture.diffusion.guidance import rates_per_token
+from raggesture.diffusion.ddim import eps_of, invert, move, sample
+from raggesture.diffusion.guidance import DIAL, AnchorGuide, Anchors, Dial, mixed_start, rates_per_token
 from raggesture.diffusion.noise import spaced
 from raggesture.diffusion.rates import closed_form_rate
+from raggesture.diffusion.schedules import Hold, HoldOptions
 
 LEVEL = st.floats(0.01, 0.99)
 RATES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=60).map(tuple)
@@ -48,3 +51,50 @@ def test_the_dial_never_pulls_more_than_its_schedule_and_grows(rates: tuple[floa
 def test_pulls_compose(lr: float, n: int, m: int) -> None:
     left = (1 - closed_form_rate(lr, n)) * (1 - closed_form_rate(lr, m))
     assert left == pytest.approx(1 - closed_form_rate(lr, n + m), abs=1e-12)
+
+
+def _gaussian(x: torch.Tensor, t: int) -> torch.Tensor:
+    """The best denoiser of data drawn from N(0, 0.7**2), token by token."""
+    abar = float(_TWENTY.alphas_cumprod[t])
+    return abar**0.5 * 0.49 / (abar * 0.49 + 1 - abar) * x
+
+
+_TWENTY = spaced(20)
+
+
+def _dialled(weights: torch.Tensor, stop: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(sampled, wanted) latents (1, T, 64) of a toy model under weights (1, T)."""
+    draw = torch.Generator().manual_seed(seed)
+    wanted, free = 0.7 * torch.randn(1, weights.shape[1], 64, generator=draw), torch.randn(1, weights.shape[1], 64, generator=draw)
+    anchors = Anchors(invert(_gaussian, wanted, _TWENTY), torch.ones(1, weights.shape[1], dtype=torch.bool))
+    rates = Hold(HoldOptions(stop=stop)).rates(20)
+    start = mixed_start(free, anchors.latents[0], DIAL.start(weights))
+    return sample(_gaussian, start, _TWENTY, guide=AnchorGuide(anchors, rates_per_token(rates, weights))), wanted
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=5), st.floats(0.1, 1.0), st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_more_weight_is_never_farther_from_the_exemplar(weights: list[float], stop: float, seed: int) -> None:
+    gaps = []
+    for weight in sorted(weights):
+        found, wanted = _dialled(torch.full((1, 3), weight), stop, seed)
+        gaps.append(float((found - wanted).square().mean()))
+    slack = 0.02  # of a first gap of .98: twenty steps do not undo an inversion exactly
+    assert all(a >= b - slack for a, b in pairwise(gaps))
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_a_weight_is_one_tokens_own(mine: float, other: float, another: float, seed: int) -> None:
+    first, second = (_dialled(torch.tensor([[mine, neighbour]]), 0.8, seed)[0] for neighbour in (other, another))
+    assert torch.equal(first[:, 0], second[:, 0])
+
+
+@given(st.lists(st.floats(0.01, 0.99), min_size=0, max_size=5, unique=True), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+@settings(max_examples=50, deadline=None)
+def test_any_map_of_the_dial_rises_from_nothing_to_all(inner: list[float], a: float, b: float) -> None:
+    columns = [0.0, *sorted(inner), 1.0]
+    dial = Dial(tuple(zip(columns, [k / (len(columns) - 1) for k in range(len(columns))], strict=True)))
+    ends = torch.tensor([0.0, min(a, b), max(a, b), 1.0], dtype=torch.float64)
+    for values in (dial.guided(ends), dial.start(ends)):
+        assert values[0] == 0.0 and values[3] == pytest.approx(1.0) and bool((values.diff() >= 0).all())

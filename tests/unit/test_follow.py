@@ -155,7 +155,7 @@ def test_a_placement_is_seen_from_a_later_window() -> None:
     same = seen_from(placement, 9, 9)
     assert same == placement
     later = seen_from(placement, 5, 11)
-    assert later is not None and later.target == slice(6, 7) and later.source_frame == 40 - 60
+    assert later is not None and later.target == slice(6, 7) and later.source == slice(2, 3) and later.source_frame == 40
     assert seen_from(placement, 5, 12) is None
 
 
