@@ -82,12 +82,12 @@ def test_usage_errors_are_one_line(call: Call, arguments: list[str], message: st
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_process_exits_130_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     code = (
-        "import sys, time, pathlib; from raggesture.cli import generate, app\n"
+        "import sys, time, pathlib; from raggesture.cli import worker, app\n"
         "from raggesture.outputs import new_files\n"
         "def work(self, job, progress):\n"
         "    with new_files(job.outputs) as partial:\n"
         "        partial[0].write_text('half'); print('ready', flush=True); time.sleep(60)\n"
-        "generate.Worker._work = work\n"
+        "worker.Worker._work = work\n"
         "app.main()"
     )
     arguments = ["generate", "x.wav", "--out", str(tmp_path / "out"), "--retriever", "none"]

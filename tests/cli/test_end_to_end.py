@@ -128,7 +128,7 @@ def test_its_page_is_one_file_with_voice_and_body(first: Made) -> None:
     page = first.html.read_text(encoding="utf-8")
     assert page.lstrip().lower().startswith("<!doctype html>") and len(page) > 300_000
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
-    assert "mountain" in page and '"audio":{"rate":16000,"track":{"rows":1,"columns":186640,' in page
+    assert "mountain" in page and '"audio":{"rate":16000,"law":"linear","track":{"rows":1,"columns":186640,' in page
 
 
 def test_its_trace_says_what_was_heard_asked_found_and_placed(first: Made) -> None:

@@ -113,7 +113,7 @@ def test_longform(call: Call, place: Place, tmp_path: Path) -> None:
 
 SWITCHES = {
     "text_context": "speech", "border_words": "inside", "frame_alignment": "released", "resampling": "double", "posterior": "sample",
-    "translation": "origin", "interpolation": "linear", "guided_loop": "released",
+    "translation": "origin", "interpolation": "linear", "guided_loop": "released", "placement": "released",
 }  # fmt: skip
 
 

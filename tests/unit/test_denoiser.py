@@ -53,7 +53,8 @@ def test_what_holds_for_every_setting(config: DenoiserConfig) -> None:
     other[:, SEPARATORS] = 100.0
     assert torch.equal(denoiser(other, t, denoiser.prepare(conditions)), x_0)
     # preparing the time changes nothing
-    torch.testing.assert_close(denoiser(x, t, denoiser.prepare(conditions, torch.tensor([30, 500, 900]))), x_0)
+    prepared = denoiser(x, t, denoiser.prepare(conditions, torch.tensor([30, 500, 900])))
+    torch.testing.assert_close(prepared, x_0, atol=5e-5, rtol=1e-4)  # another order of the sums, which differs with the processor
     # a sample without condition does not see it, the other one is as before
     mixed = denoiser(x, t, denoiser.prepare(conditions), torch.tensor([True, False]))
     torch.testing.assert_close(mixed[0], x_0[0])

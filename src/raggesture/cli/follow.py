@@ -143,6 +143,7 @@ def follow(settings: Settings, request: FollowRequest) -> None:
                 _send_motion(motion, tally.frames)
                 tally.count(motion, follower.heard_s)
         if not tally.frames:
+            work.remove()
             raise InputError("follow: no sound came before the pipe ended; expected 16-bit mono at 16 kHz - check what writes to it")
         gestures = _deliver(settings, request, follower, pipeline.identities, work, paths)
     except OSError as fault:
