@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from helpers_library import make_corpus, make_plain, without
@@ -174,3 +175,21 @@ def test_an_index_in_a_folder_nobody_may_write(call: Call, corpus: Path, index: 
         assert found.code == 2 and "cannot be written to" in found.error
     finally:
         index.chmod(0o755)
+
+
+def test_info_draws_what_the_packaged_index_holds(call: Call, tmp_path: Path) -> None:
+    from PIL import Image
+
+    from raggesture.resources import packaged_dir
+
+    index, picture = packaged_dir("starter", "index"), tmp_path / "index.png"
+    found = call("index", "info", index, "--plot", picture)
+    assert found.code == 0, found.err
+    with Image.open(picture) as drawn:
+        pixels = np.asarray(drawn.convert("RGB"))
+    assert pixels.shape[1] > 1200 and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
+    first = picture.read_bytes()
+    again = call("index", "info", index, "--plot", picture)
+    assert again.code == 2 and "exists" in again.error
+    assert call("index", "info", index, "--plot", picture, "--force").code == 0 and picture.read_bytes() == first
+    assert call("index", "info", index, "--plot", tmp_path / "none" / "x.png").code == 0

@@ -160,15 +160,24 @@ def remove(
 def info(
     folder: Folder,
     recall: Annotated[int, typer.Option("--recall", metavar="N", min=0, help="Search N times exactly and by neighbours: recall, times, memory.")] = 0,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it as a PNG: kinds, gestures, words, speakers, lengths.")] = None,
+    force: o.Force = False,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Say what an index holds, and with --recall how well and how fast it is searched."""
     with o.command(verbose=verbose, quiet=quiet):
+        from raggesture.outputs import check_output, new_files
         from raggesture.retrieval.neighbours import EXACT_WORDS, Neighbours, recall_report
+        from raggesture.retrieval.picture import draw_index
 
+        if plot is not None:
+            check_output(plot, force=force)
         opened = open_location(folder)
+        if plot is not None:
+            with new_files([plot], force=force) as (partial,):
+                draw_index(opened, partial)
         neighbours = Neighbours(opened, graph=opened.word_graph() if len(opened.vocabulary) > EXACT_WORDS else None) if recall else None
         report = recall_report(opened, recall, neighbours=neighbours) if recall else None
         _show_info(opened.info(), as_json=as_json, more={"recall": asdict(report)} if report else {})

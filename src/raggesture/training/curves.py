@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from raggesture.errors import ConfigError
+from raggesture.plots import COLOURS, drawn
 
 _NAN = math.nan
 
@@ -74,37 +74,23 @@ def plot_curve(points: Sequence[CurvePoint], title: str, path: Path) -> None:
 
     Raises: ConfigError without matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as fault:
-        raise ConfigError(f"{path}: matplotlib is not installed; expected it to draw curves - pip install -c constraints.txt matplotlib") from fault
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    FigureCanvasAgg(figure)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    for name, label in (("loss", "loss"), ("held_out", "held out"), ("held_out_noisy", "held out, t >= 800"), ("reconstruction", "reconstruction")):
-        rows = [(point.step, getattr(point, name)) for point in points if math.isfinite(getattr(point, name))]
-        if rows:
-            upper.plot(*zip(*rows, strict=True), label=label, linewidth=1.2, marker="." if len(rows) < 40 else "")
-    if all(point.loss > 0 for point in points):
-        upper.set_yscale("log")
-    upper.set(ylabel="loss", title=title)
-    lower.plot([point.step for point in points], [point.learning_rate for point in points], color="0.4", linewidth=1.2)
-    lower.set(ylabel="learning rate", xlabel="step")
-    distances = [(point.step, point.fgd) for point in points if math.isfinite(point.fgd)]
-    if distances:
-        beside = upper.twinx()
-        beside.plot(*zip(*distances, strict=True), color="tab:red", linestyle="--", marker="o", markersize=3, label="FGD (right)")
-        beside.set_ylabel("FGD")
-        beside.legend(loc="upper center", frameon=False)
-    if upper.lines:  # matplotlib warns on stderr of a legend of nothing
-        upper.legend(loc="upper right", frameon=False)
-    for axes in (upper, lower):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    work = path.with_name(f".{path.name}.tmp.png")
-    try:
-        figure.savefig(work, dpi=120, metadata={"Software": None})
-        work.replace(path)
-    finally:
-        work.unlink(missing_ok=True)
+    with drawn(path, 7.0, 5.0) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        for name, label in (("loss", "loss"), ("held_out", "held out"), ("held_out_noisy", "held out, t >= 800"), ("reconstruction", "reconstruction")):
+            rows = [(point.step, getattr(point, name)) for point in points if math.isfinite(getattr(point, name))]
+            if rows:
+                upper.plot(*zip(*rows, strict=True), label=label, marker="." if len(rows) < 40 else "")
+        if all(point.loss > 0 for point in points):
+            upper.set_yscale("log")
+        upper.set(ylabel="loss", title=title)
+        lower.plot([point.step for point in points], [point.learning_rate for point in points], color=COLOURS[-1])
+        lower.set(ylabel="learning rate", xlabel="step")
+        distances = [(point.step, point.fgd) for point in points if math.isfinite(point.fgd)]
+        if distances:
+            beside = upper.twinx()
+            beside.plot(*zip(*distances, strict=True), color=COLOURS[3], linestyle="--", marker="o", label="FGD (right)")
+            beside.set_ylabel("FGD")
+            beside.grid(visible=False)
+            beside.legend(loc="upper center")
+        if upper.lines:  # matplotlib warns on stderr of a legend of nothing
+            upper.legend(loc="upper right")

@@ -25,6 +25,7 @@ from raggesture.metrics.gesture_made import hand_paths
 from raggesture.metrics.indexed_gestures import real_paths
 from raggesture.metrics.strokes import stroke_gap
 from raggesture.models.checkpoint import Model
+from raggesture.plots import COLOURS, drawn
 from raggesture.retrieval.index import Index
 from raggesture.synthesis import Insertion, Synthesizer, inject
 from raggesture.training.figures import Event, choose_events, placed_event
@@ -145,18 +146,15 @@ def write_csv(rows: Sequence[Turned], path: Path) -> None:
 
 def plot(rows: Sequence[Turned], path: Path) -> None:
     """Distance against weight, a straight line to compare, and the neighbour's."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for row, colour in zip(rows, ("tab:blue", "tab:orange"), strict=False):
-        distance = 100 * np.array(row.distance_m)
-        axes.plot(row.weights, distance, "o-", color=colour, label=f"{row.name} ({row.events} events)")
-        axes.plot([0, 1], [distance[0], distance[-1]], ":", color=colour, linewidth=1)
-        axes.plot(row.weights, 100 * np.array(row.neighbour_m), "--", color=colour, linewidth=1, label=f"{row.name}: the neighbour, weight 1")
-    axes.set(xlabel="weight of the insertion", ylabel="distance to the exemplar, cm", ylim=(0, None), title="The dial")
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=120)
+    with drawn(path, 6.4, 4.2) as figure:
+        axes = figure.subplots()
+        for row, colour in zip(rows, COLOURS, strict=False):
+            distance = 100 * np.array(row.distance_m)
+            axes.plot(row.weights, distance, "o-", color=colour, label=f"{row.name} ({row.events} events)")
+            axes.plot([0, 1], [distance[0], distance[-1]], ":", color=colour, linewidth=1)
+            axes.plot(row.weights, 100 * np.array(row.neighbour_m), "--", color=colour, linewidth=1, label=f"{row.name}: the neighbour, weight 1")
+        axes.set(xlabel="weight of the insertion", ylabel="distance to the exemplar, cm", ylim=(0, None), title="The dial")
+        axes.legend()
 
 
 def main(arguments: list[str] | None = None) -> int:

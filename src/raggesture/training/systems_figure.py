@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raggesture.metrics.report import Figure, Report
+from raggesture.plots import COLOURS, drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +63,19 @@ def table(reports: Mapping[str, Report]) -> str:
 
 def draw(reports: Mapping[str, Report], path: Path) -> None:
     """A panel for each figure that two systems have: a dot and its interval for each system, the ground truth's own as a line."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as Canvas
-
     shown = [column for column in COLUMNS if sum(_known(report, column.name) for report in reports.values()) >= 2]
     across = 4
     down = max(1, -(-len(shown) // across))
-    canvas = Canvas(figsize=(3.1 * across, 0.28 * (len(reports) + 4) * down), layout="constrained")
-    FigureCanvasAgg(canvas)
-    panels = canvas.subplots(down, across, squeeze=False, sharey=True)
-    names = list(reports)
-    for place, panel in enumerate(panels.flat):
-        if place >= len(shown):
-            panel.set_visible(False)
-            continue
-        _panel(panel, shown[place], list(reports.values()))
-        panel.set_yticks(range(len(names)), names, fontsize=8)
-    panels.flat[0].invert_yaxis()
-    canvas.savefig(path, dpi=120, metadata={"Software": None}, format="png")
+    with drawn(path, 3.1 * across, 0.28 * (len(reports) + 4) * down) as canvas:
+        panels = canvas.subplots(down, across, squeeze=False, sharey=True)
+        names = list(reports)
+        for place, panel in enumerate(panels.flat):
+            if place >= len(shown):
+                panel.set_visible(False)
+                continue
+            _panel(panel, shown[place], list(reports.values()))
+            panel.set_yticks(range(len(names)), names)
+        panels.flat[0].invert_yaxis()
 
 
 def _known(report: Report, name: str) -> bool:
@@ -95,11 +91,9 @@ def _panel(panel, column: Column, reports: Sequence[Report]) -> None:  # type: i
         figure = _of(report, column.name)
         if figure is None or not math.isfinite(figure.value):
             continue
-        colour = "0.3" if row == 0 else "tab:blue"
+        colour = "0.3" if row == 0 else COLOURS[0]
         if math.isfinite(figure.low) and math.isfinite(figure.high):
             panel.plot([figure.low, figure.high], [row, row], color=colour, linewidth=1.4)
         panel.plot([figure.value], [row], "o", color=colour, markersize=4)
-    panel.set_title(column.title, fontsize=9)
-    panel.tick_params(labelsize=8)
-    panel.grid(alpha=0.25, axis="x")
-    panel.spines[["top", "right"]].set_visible(False)
+    panel.set_title(column.title)
+    panel.grid(visible=False, axis="y")
