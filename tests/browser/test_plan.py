@@ -55,6 +55,7 @@ def planned(trace: Table) -> Table:
     for place in sorted(trace["placements"], key=lambda place: place["start_s"]):
         query, hit = trace["queries"][place["query"]], {hit["query"]: hit for hit in trace["hits"]}.get(place["query"])
         gesture = {key: query[key] for key in ("word", "kind", "gesture", "start", "end", "stroke", "prominence")}
+        gesture["stroke"] = (query["start"] + query["end"]) / 2 if query["stroke"] is None else query["stroke"]
         gesture |= {"shift_s": 0.0, "weight": place["weight"], "parts": query.get("parts"), "slot": [place["start_s"], place["end_s"]]}
         if hit is not None:
             gesture |= {"use": 0, "exemplar": exemplar_of(hit), "other": [exemplar_of(other) for other in hit["runners_up"]]}
@@ -289,3 +290,13 @@ def test_every_word_survives_the_file_of_a_plan(browser: Any, downloads: Path, t
     load(browser, scenes.ShownScene("plan", scene.motion, scene.speech, trace), tmp_path)
     assert same(saved(browser, downloads), planned(trace))
     assert complaints(browser) == []
+
+
+def test_parts_that_the_settings_say_are_shown(browser: Any, downloads: Path, tmp_path: Path, scene: scenes.ShownScene) -> None:
+    trace = copy.deepcopy(scene.trace)
+    trace["settings"]["placement.parts"] = {"value": ["upper", "right-arm"], "origin": "command line --parts"}
+    load(browser, scenes.ShownScene(scene.name, scene.motion, scene.speech, trace), tmp_path)
+    opened(browser, 0)
+    boxes = browser.find_elements("css selector", ".editor input[type=checkbox]")
+    assert [box.get_attribute("value") for box in boxes if box.is_selected()] == ["upper", "right-arm"]
+    assert "parts" not in saved(browser, downloads)["gesture"][0]

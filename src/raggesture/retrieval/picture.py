@@ -34,4 +34,4 @@ def draw_index(index: Index, path: Path) -> None:
         places[1, 1].set(title="length", xlabel="s (longer ones in the last bar)", ylabel="gestures")
         known = np.asarray(table.prominence, np.float64)
         places[1, 2].hist(known[np.isfinite(known)], bins=np.linspace(0.0, 4.0, 33), color=COLOURS[1])
-        places[1, 2].set(title=f"prominence of their words (known of {np.isfinite(known).sum()})", xlabel="1 is average-stressed", ylabel="gestures")
+        places[1, 2].set(title="prominence of their words", xlabel="1 is average-stressed", ylabel="gestures")

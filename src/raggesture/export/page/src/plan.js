@@ -10,7 +10,7 @@ function gestureOf(place, number, trace, hits) {
   const hit = hits.get(place.query);
   return Object.freeze({
     id: `made ${number}`, added: false, removed: false, place, choices: hit ? [hit, ...(hit.runners_up ?? [])] : [],
-    word: asked.word, kind: asked.kind, gesture: asked.gesture ?? "", start: asked.start, end: asked.end, stroke: asked.stroke ?? null,
+    word: asked.word, kind: asked.kind, gesture: asked.gesture ?? "", start: asked.start, end: asked.end, stroke: asked.stroke ?? (asked.start + asked.end) / 2,
     middle: asked.stroke ?? (asked.start + asked.end) / 2, prominence: asked.prominence ?? null, weight: place.weight, shift: 0,
     parts: Object.freeze([...(asked.parts ?? [])]), slot: Object.freeze([place.start_s, place.end_s]), use: 0, family: familyOf(asked.kind),
   });
@@ -37,7 +37,7 @@ export class Plan {
     const made = (trace?.placements ?? []).map((place, number) => gestureOf(place, number, trace, hits));
     made.sort((a, b) => a.place.start_s - b.place.start_s);
     this.originals = new Map(made.map((gesture) => [gesture.id, gesture]));
-    const parts = trace?.settings?.["generate.parts"]?.value;
+    const parts = trace?.settings?.["placement.parts"]?.value;
     this.settledParts = Array.isArray(parts) && parts.length ? parts : DEFAULT_PARTS;
     this.past = [];
     this.future = [];
