@@ -23,6 +23,8 @@ GroundTrack = Literal["anchored", "origin"]
 Tracks = NDArray[np.float32]
 """(F, 330 + 3 + 100): 55 rotations in 6D, translation (m), expression."""
 TRANSLATION = slice(6 * N_JOINTS, 6 * N_JOINTS + 3)
+FREE_M, _RETURNED = 0.3, 0.7
+"""How far a body may go from where it began, and the share of what is beyond that a window takes back."""
 OVERLAP_CHUNKS = 1
 STRIDE_FRAMES = (WINDOW_CHUNKS - OVERLAP_CHUNKS) * CHUNK_FRAMES
 OVERLAP_FRAMES = OVERLAP_CHUNKS * CHUNK_FRAMES
@@ -52,6 +54,21 @@ def _ground_offset(before: NDArray[np.float32], after: NDArray[np.float32]) -> N
     return offset
 
 
+def _keep_near(translation: Tracks, overlap: int) -> None:
+    """Bring a body that has gone further than ``FREE_M`` from where it began most of the way back, in place, between a window's two overlaps.
+
+    Windows that each go on where the last one ended are a random walk: an hour of them ends metres away. The move begins and ends at rest.
+    """
+    away = translation[-overlap:, [0, 2]].mean(axis=0)
+    distance = float(np.linalg.norm(away))
+    if distance <= FREE_M or len(translation) <= 2 * overlap:
+        return
+    back = -_RETURNED * (1.0 - FREE_M / distance) * away
+    u = np.clip((np.arange(len(translation)) - overlap) / (len(translation) - 2 * overlap), 0.0, 1.0)
+    eased = u * u * (3 - 2 * u)
+    translation[:, [0, 2]] += (eased[:, None] * back).astype(np.float32)
+
+
 def tracks_of(motion: Motion) -> Tracks:
     """(F, 330 + 3 + 100): rotations in 6D, translation, expression."""
     rot6d = axis_angle_to_6d(torch.from_numpy(np.array(motion.rotations))).reshape(motion.frames, -1).numpy()
@@ -67,8 +84,9 @@ def motion_of_tracks(tracks: Tracks, fps: float) -> Motion:
 class WindowJoiner:
     """Joins windows that come one by one, each overlapping the last.
 
-    Rotations are blended in 6D, the rest linearly, with weights that rise from 0 to 1 over the ``overlap`` (frames). ``ground`` ``origin`` is the
-    released behaviour: no offset, so that each overlap takes the body back to where its window began.
+    Rotations are blended in 6D, the rest linearly, with weights that rise from 0 to 1 over the ``overlap`` (frames). ``anchored`` windows go on
+    where the last one ended, and a body that has gone too far comes back slowly. ``origin`` is the released behaviour: no offset, so that each
+    overlap takes the body back to where its window began.
     """
 
     def __init__(self, ground: GroundTrack = "anchored", overlap: int = OVERLAP_FRAMES) -> None:
@@ -86,6 +104,8 @@ class WindowJoiner:
                 tracks[:, TRANSLATION] += _ground_offset(self._pending[:, TRANSLATION], tracks[:overlap, TRANSLATION])
             rise = np.linspace(0.0, 1.0, overlap, dtype=np.float32)[:, None]
             tracks[:overlap] = (1 - rise) * self._pending + rise * tracks[:overlap]
+        if self._ground == "anchored":
+            _keep_near(tracks[:, TRANSLATION], overlap)
         self._pending = tracks[-overlap:]
         return tracks[:-overlap]
 

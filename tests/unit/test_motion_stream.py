@@ -117,3 +117,18 @@ def test_a_stream_gives_the_same_bytes_each_time_and_keeps_little(windows: list[
         stream.feed(window)
         held.append(stream._planter._buffer.frames)  # type: ignore[union-attr]
     assert max(held[3:]) == max(held[1:4])
+
+
+def test_a_body_that_walks_off_comes_back(windows: list[Motion]) -> None:
+    """Every window goes on where the last one ended; two hundred of them stay within arm's length of the beginning, without a jump."""
+    walked = Motion(
+        windows[1].rotations, np.cumsum(np.full((WINDOW_FRAMES, 3), [0.003, 0.0, 0.004], np.float32), axis=0), windows[1].expression, float(MODEL_FPS)
+    )
+    joined = join_windows([walked] * 200)
+    ground = joined.translation[:, [0, 2]]
+    assert np.linalg.norm(ground, axis=-1).max() < 1.3
+    assert np.linalg.norm(np.diff(ground, axis=0), axis=-1).max() < 0.02
+    alone = join_windows([walked])
+    assert 0.3 < np.linalg.norm(alone.translation[-1, [0, 2]]) < np.linalg.norm(walked.translation[-1, [0, 2]])
+    near = Motion(walked.rotations, walked.translation * np.float32(0.3), walked.expression, walked.fps)
+    np.testing.assert_allclose(join_windows([near]).translation, near.translation, atol=1e-6)
