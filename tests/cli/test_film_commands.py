@@ -64,7 +64,7 @@ def test_options_come_from_the_environment_and_wrong_ones_have_an_address(
     monkeypatch.setenv("RAGGESTURE_EXPORT__MP4__FIGURE", "mannequin")
     monkeypatch.setenv("RAGGESTURE_EXPORT__MP4__BODY", str(tmp_path / "SMPLX_NEUTRAL_2020.npz"))
     found = call("export", motions[1], "--format", "mp4", "--out", tmp_path / "two")
-    assert found.code == 3 and "https://smpl-x.is.tue.mpg.de" in found.error and not (tmp_path / "two").exists()
+    assert found.code == 5 and "https://smpl-x.is.tue.mpg.de" in found.error and not (tmp_path / "two").exists()
 
 
 def test_generate_makes_a_film_with_its_words(call: Call, voice: Callable[[str], Path], toy_pipeline: list[Any], tmp_path: Path) -> None:

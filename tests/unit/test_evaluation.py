@@ -15,7 +15,8 @@ import pytest
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from helpers_evaluation import FRAMES, lay_corpus, lay_published, lay_results, write_smplx
+from helpers_evaluation import FRAMES, lay_corpus, lay_published, lay_results
+from helpers_smplx import write_smplx
 from raggesture.clock import MODEL_FPS
 from raggesture.errors import ConfigError, InputError, ModelError
 from raggesture.evaluation import EvaluationOptions, choose_metrics, evaluate

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers_evaluation import smplx_arrays, write_smplx
+from helpers_smplx import write_smplx
 from raggesture.body.smplx_body import SmplxBody
 from raggesture.errors import ModelError
 from raggesture.metrics.bodies import MannequinBody, open_body
@@ -73,9 +73,8 @@ def test_a_wrong_file_is_answered_with_where_to_get_the_right_one(tmp_path: Path
 
 
 def test_a_small_body_is_no_smplx(tmp_path: Path) -> None:
-    np.savez(tmp_path / "small.npz", **smplx_arrays(6890))  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="6890 vertices"):
-        SmplxBody.of_file(tmp_path / "small.npz")
+        SmplxBody.of_file(write_smplx(tmp_path / "small.npz", 6890))
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.write_bytes(b"no zip"), lambda path: path.mkdir()])

@@ -1,7 +1,7 @@
 """The user's own SMPL-X body: joints of the mean shape, and the vertices of the face, through the ``smplx`` package.
 
-The package would unpickle what the file holds, so the numbers that are needed are read without pickle and handed on in a file that holds nothing else.
-The file is licensed and not part of this program: a missing or wrong one is answered with where to get it.
+The package would unpickle what the file holds, so the numbers that are needed are read without pickle (``smplx_file``) and handed on in a file that holds
+nothing else.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,46 +17,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raggesture.body.joints import JOINTS_OF_PART, N_EXPRESSIONS, N_JOINTS
-from raggesture.errors import ModelError
+from raggesture.body.joints import JOINTS_OF_PART, N_EXPRESSIONS
+from raggesture.body.smplx_file import PACKAGE_ARRAYS, SmplxFile, read_smplx_file, wrong
 from raggesture.motion import N_BETAS, Motion
 from raggesture.resources import sha256_of
 
-WHERE = "SMPLX_NEUTRAL_2020.npz of https://smpl-x.is.tue.mpg.de (registration; free for research, not for commercial use)"
-_NEEDED = (
-    "v_template", "f", "weights", "shapedirs", "posedirs", "J_regressor", "kintree_table", "hands_meanl", "hands_meanr", "hands_componentsl",
-    "hands_componentsr", "lmk_faces_idx", "lmk_bary_coords",
-)  # fmt: skip
 _HIGHEST_VERTEX = 9_930
 """The package names vertices up to this one."""
 _BATCH = 64
 
 
-def _members(path: Path) -> dict[str, NDArray[Any]]:
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file; expected {WHERE} - register there, accept its licence, download it and name it with --body")
-    found: dict[str, NDArray[Any]] = {}
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            for key in _NEEDED:
-                found[key] = archive[key]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError, TypeError, AttributeError) as fault:
-        raise ModelError(f"{path}: cannot be read as a body ({type(fault).__name__}: {fault}); expected {WHERE} - download it again") from fault
-    return found
-
-
-def _check(path: Path, found: dict[str, NDArray[Any]]) -> None:
-    vertices = len(found["v_template"])
-    shapes: dict[str, tuple[int | None, ...]] = {
-        "v_template": (vertices, 3), "weights": (vertices, N_JOINTS), "shapedirs": (vertices, 3, N_BETAS + N_EXPRESSIONS),
-        "posedirs": (vertices, 3, 9 * (N_JOINTS - 1)), "J_regressor": (N_JOINTS, vertices), "kintree_table": (2, N_JOINTS), "f": (None, 3),
-    }  # fmt: skip
-    for key, shape in shapes.items():
-        real = found[key].shape
-        if len(real) != len(shape) or any(want is not None and want != size for want, size in zip(shape, real, strict=True)):
-            raise ModelError(f"{path}: {key} is {real}; expected {shape}, the body of 2020 with {N_BETAS} shapes and {N_EXPRESSIONS} expressions: {WHERE}")
+def _read(path: Path) -> SmplxFile:
+    """The file with all that the package wants, of the size that it takes for granted."""
+    found = read_smplx_file(path, also=PACKAGE_ARRAYS)
+    if found.shapedirs.shape[2] != N_BETAS + N_EXPRESSIONS:
+        raise wrong(path, f"shapedirs is {found.shapedirs.shape}, not the body of 2020 with {N_BETAS} shapes and {N_EXPRESSIONS} expressions")
+    vertices = len(found.v_template)
     if vertices <= _HIGHEST_VERTEX:
-        raise ModelError(f"{path}: {vertices} vertices; expected 10475, SMPL-X's - take {WHERE}")
+        raise wrong(path, f"{vertices} vertices, not SMPL-X's 10475")
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,13 +60,11 @@ class SmplxBody:
         """
         import smplx
 
-        found = _members(path)
-        _check(path, found)
+        found = _read(path)
         with tempfile.TemporaryDirectory() as folder:
-            plain = {key: array for key, array in found.items() if array.dtype.kind in "fiu"}
             clean = Path(folder, "SMPLX_NEUTRAL.npz")
             with clean.open("wb") as stream:
-                np.savez(stream, **plain)  # type: ignore[arg-type]  # a stub takes every keyword for its own
+                np.savez(stream, **found.by_name())  # type: ignore[arg-type]  # a stub takes every keyword for its own
             with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(io.StringIO()):  # the package talks
                 layer = smplx.SMPLXLayer(
                     str(clean), num_betas=N_BETAS, num_expression_coeffs=N_EXPRESSIONS, use_pca=False, flat_hand_mean=True, use_face_contour=False

@@ -159,7 +159,7 @@ class GlbExporter:
         """Write ``scene.motion`` to ``path``.
 
         Raises:
-            InputError: the motion has no frames or no rate, or is too long for the format; the body's file cannot be used.
+            InputError: the motion has no frames or no rate, or is too long for the format. ModelError: the body's file cannot be used.
         """
         motion = scene.motion
         check_animated(motion)

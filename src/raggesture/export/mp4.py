@@ -17,7 +17,7 @@ class Mp4Exporter:
     """Writes the film.
 
     Raises:
-        ConfigError: PyAV is not installed. InputError: ``body`` is no file. Both are said before the work, not after it.
+        ConfigError: PyAV is not installed. ModelError: ``body`` is no file. Both are said before the work, not after it.
     """
 
     name: ClassVar[str] = "mp4"
@@ -27,9 +27,9 @@ class Mp4Exporter:
     def __init__(self, options: FilmOptions) -> None:
         check_encoder()
         if options.body and options.figure == "mannequin":
-            from raggesture.export.film.body import check_body
+            from raggesture.body.smplx_file import check_there
 
-            check_body(Path(options.body))
+            check_there(Path(options.body))
         self._options = options
 
     def write(self, scene: Scene, path: Path) -> None:

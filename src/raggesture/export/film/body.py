@@ -6,7 +6,6 @@ The shape is the mean one, hands count from the flat hand, as BEAT2's motion doe
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from raggesture.body.joints import N_EXPRESSIONS, N_JOINTS
-from raggesture.errors import InputError
+from raggesture.body.joints import PARENTS
+from raggesture.body.smplx_file import POSEDIRS, read_smplx_file
 from raggesture.export.film import shaders
 from raggesture.export.film.look import CLAY
 from raggesture.export.film.poses import Pose, Poses
@@ -25,13 +24,6 @@ from raggesture.export.film.skins import linear
 
 BLOCK = 16
 """Pictures whose vertices are found at once: 6 MB of a body of 10,475 vertices."""
-WHERE = (
-    "expected SMPL-X's neutral body as .npz (SMPLX_NEUTRAL_2020.npz) - get it at https://smpl-x.is.tue.mpg.de after registering; "
-    "its own licence allows research, not commerce, and it is no part of raggesture"
-)
-_SHAPES, _OLD_SHAPES = 300, 10
-"""Shape directions before those of expression: in the file of 2020, and in the one before."""
-_POSE_DIRECTIONS = 9 * (N_JOINTS - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,64 +60,26 @@ class Body:
         return np.asarray(vertices.numpy() + translation[:, None], np.float32)
 
 
-def check_body(path: Path) -> None:
-    """Raise InputError unless there is such a file: cheap, before the work."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {WHERE}")
-
-
 def read_body_file(path: Path) -> Body:
     """Read the user's SMPL-X file.
 
     Raises:
-        InputError: it is missing, no npz of plain arrays, or holds other shapes.
+        ModelError: see ``read_smplx_file``.
     """
-    check_body(path)
-    names = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            absent = [name for name in names if name not in archive]
-            if absent:
-                raise InputError(f"{path}: no array {absent[0]!r}; {WHERE}")
-            arrays = {name: np.asarray(archive[name]) for name in names}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, TypeError) as fault:
-        raise InputError(f"{path}: cannot be read as an npz of plain arrays; {WHERE}") from fault
-    return _checked(path, arrays)
-
-
-def _checked(path: Path, arrays: dict[str, NDArray[Any]]) -> Body:
-    count = len(arrays["v_template"])
-    wanted = {
-        "v_template": (count, 3),
-        "shapedirs": (count, 3, arrays["shapedirs"].shape[-1] if arrays["shapedirs"].ndim else 0),
-        "posedirs": (count, 3, _POSE_DIRECTIONS),
-        "J_regressor": (N_JOINTS, count),
-        "weights": (count, N_JOINTS),
-        "kintree_table": (2, N_JOINTS),
-        "f": (len(arrays["f"]) if arrays["f"].ndim else 0, 3),
-    }
-    for name, shape in wanted.items():
-        if arrays[name].shape != shape:
-            raise InputError(f"{path}: {name} has shape {arrays[name].shape}, not {shape}; {WHERE}")
-    faces = arrays["f"].astype(np.int32)
-    if not faces.size or faces.min() < 0 or faces.max() >= count:
-        raise InputError(f"{path}: its faces name vertices that are not there; {WHERE}")
-    directions = arrays["shapedirs"]
-    first = _SHAPES if directions.shape[-1] >= _SHAPES + N_EXPRESSIONS else _OLD_SHAPES
-    parents = arrays["kintree_table"][0].astype(np.int64)
-    parents[0] = -1
+    found = read_smplx_file(path, also=(POSEDIRS,))
+    corrections = found.more[POSEDIRS]
 
     def tensor(values: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
     return Body(
-        tensor(arrays["v_template"]),
-        tensor(directions[..., first : first + N_EXPRESSIONS]),
-        tensor(arrays["posedirs"].reshape(-1, _POSE_DIRECTIONS).T),
-        tensor(arrays["J_regressor"]),
-        torch.from_numpy(parents),
-        tensor(arrays["weights"]),
-        faces,
+        tensor(found.v_template),
+        tensor(found.expressions),
+        tensor(corrections.reshape(-1, corrections.shape[2]).T),
+        tensor(found.J_regressor),
+        torch.tensor(PARENTS),
+        tensor(found.weights),
+        found.f.astype(np.int32),
     )
 
 

@@ -67,7 +67,8 @@ def film_of(scenes: Sequence[Scene], path: Path, options: FilmOptions | None = N
     The same scenes give the same pictures on the same driver (the file's bytes may differ with the encoder's version).
 
     Raises:
-        InputError: no scene, a motion without frames, or a ``body`` that is not SMPL-X's.
+        InputError: no scene, or a motion without frames.
+        ModelError: ``body`` is missing or is not SMPL-X's.
         ConfigError: PyAV or a codec of it is missing.
         OSError: the file cannot be written (its ``filename`` is ``path``); nothing is left of it.
     """
