@@ -122,7 +122,7 @@ def test_options_come_from_a_profile_and_the_environment(call: Call, tmp_path: P
     assert "eyeBlinkLeft" not in (tmp_path / "plain" / "a.face.csv").read_text().splitlines()[0]
     monkeypatch.setenv("RAGGESTURE_EXPORT__GLB__BODY", str(tmp_path / "nobody.npz"))
     found = call("export", tmp_path / "a.npz", "--format", "csv,glb", "--out", tmp_path / "third")
-    assert found.code == 3 and f"error: {tmp_path / 'nobody.npz'}: no such file" in found.error
+    assert found.code == 5 and f"error: {tmp_path / 'nobody.npz'}: no such file" in found.error
     assert not (tmp_path / "third").exists()
     monkeypatch.setenv("RAGGESTURE_EXPORT__GLB__BODY", "")
     (tmp_path / "mine.toml").write_text("schema = 1\n[export.glb]\nquantize = true\n")

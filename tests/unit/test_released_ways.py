@@ -81,7 +81,9 @@ def test_the_released_joint_goes_back_to_the_origin() -> None:
     rise = np.linspace(0, 1, CHUNK_FRAMES)
     wanted = (1 - rise) * 0.01 * np.arange(STRIDE_FRAMES, WINDOW_FRAMES) + rise * 0.01 * np.arange(OVERLAP_FRAMES)
     np.testing.assert_allclose(joined.translation[STRIDE_FRAMES:WINDOW_FRAMES, 0], wanted, atol=1e-5)
-    assert joined.translation[-1, 0] == pytest.approx(1.49) and ours.translation[-1, 0] == pytest.approx(2.84, abs=0.01)
+    assert joined.translation[-1, 0] == pytest.approx(1.49)
+    steps = [np.abs(np.diff(motion.translation[:, 0])).max() for motion in (joined, ours)]
+    assert steps[0] > 0.08 and steps[1] < 0.03  # ours goes on where the last window ended, and comes back from too far slowly
 
 
 def test_windows_that_nobody_heard_are_refused(model: Model) -> None:
