@@ -41,7 +41,8 @@ class Account:
     def understand(self, section: Trace, start_s: float) -> Searched:
         """Take in a section's account, whose times are from ``start_s``; gives what it asks for, with times of the whole speech."""
         self.words += shifted(section.transcript.words, start_s)
-        self.source = self.source or section.transcript.source
+        if section.transcript.words:  # a section of silence says nothing of the others
+            self.source = self.source or section.transcript.source
         self.relations += [_relation_at(relation, start_s) for relation in section.cues.relations]
         self.prominence += section.cues.prominence
         self.stress_s += [instant + start_s for instant in section.cues.stress_s]

@@ -83,7 +83,7 @@ class LongForm:
         self._pipeline, self._options, self._retriever = pipeline, options, retriever
         self._parallel = parallel
         self._rates = checked_rates(schedule, options.steps)
-        self._watch = Stopwatch(progress)
+        self._watch, self._done = Stopwatch(progress), 0.0
 
     def run(self, speech: LongSpeech, work: Work, given: GivenPlan | None = None) -> Account:
         """Make all of the motion, piece by piece into ``work``; what is there already is not made again. Returns the account of the whole.
@@ -120,8 +120,6 @@ class LongForm:
     def _lap(self, stage: str, done: float | None = None) -> None:
         self._watch.lap(stage, self._done if done is None else done)
         self._done = self._done if done is None else done
-
-    _done = 0.0
 
     def _ready(self, speech: LongSpeech, work: Work, starts: Sequence[int], account: Account, given: GivenPlan | None) -> Iterator[ReadyWindow]:
         """The windows in order, each as soon as the sections that it sees are understood."""

@@ -29,6 +29,8 @@ from raggesture.windowing import WindowMade
 
 SCHEMA = 1
 _JOB, _LOCK = "job.json", "lock"
+_OURS = (_JOB, _LOCK, "section-", "window-", "motion-", ".")
+"""How the names of files begin that are written here; whatever else lies in the folder is left alone."""
 _LATENTS, _STRENGTHS = "latents", "strengths"
 
 
@@ -115,6 +117,12 @@ def open_work(folder: Path, job: Mapping[str, Any], *, resume: bool) -> Work:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _locked(folder)
         found = _job_of(folder)
+        strangers = sorted(path.name for path in folder.iterdir() if path.is_dir() or not path.name.startswith(_OURS))
+        if strangers:
+            lock.close()
+            raise UsageError(
+                f"{folder}: holds {strangers[0]!r}, which is none of this program's; expected a new folder to work in - move it or choose another --out"
+            )
         if found is not None and resume and found != wanted:
             lock.close()
             raise UsageError(

@@ -159,3 +159,26 @@ def test_lines_that_are_no_words(line: str) -> None:
         word_of_line(line, 7, "w")
     assert word_of_line("  \n", 1, "w") is None
     assert word_of_line('{"word": " huge ", "start": 1, "end": 2, "confidence": 0.3}', 1, "w") == Word("huge", 1.0, 2.0)
+
+
+def test_what_a_run_that_was_killed_has_left_is_not_lost(tmp_path: Path) -> None:
+    """A second run refuses, and with --no-resume begins anew."""
+    words = tmp_path / "words.jsonl"
+    words.write_text("".join(words_text()))
+    killed = started(tmp_path, "-", "--words", words, "--out", tmp_path / "out")
+    assert killed.stdin and killed.stdout
+    killed.stdin.write(pcm(8.0))
+    killed.stdin.flush()
+    killed.stdout.readline()
+    killed.stdout.readline()
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(60)
+    (piece, *_) = sorted((tmp_path / "out" / "follow.follow").glob("motion-*.npz"))
+    assert read_npz(piece).frames > 30 and not (tmp_path / "out" / "follow.npz").exists()
+    again = started(tmp_path, "-", "--words", words, "--out", tmp_path / "out")
+    _, error = again.communicate(pcm(5.0), timeout=200)
+    assert again.returncode == 2 and b"--no-resume" in error and piece.exists()
+    anew = started(tmp_path, "-", "--words", words, "--out", tmp_path / "out", "--no-resume")
+    out, error = anew.communicate(pcm(5.0), timeout=200)
+    assert anew.returncode == 0, error
+    assert lines_of(out)[-1]["frames"] == read_npz(tmp_path / "out" / "follow.npz").frames == 150

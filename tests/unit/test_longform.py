@@ -293,3 +293,20 @@ def test_refusals(pipeline: Pipeline) -> None:
 def test_an_account_without_words_says_silence(recording: Path) -> None:
     assert Account("x", VoiceFile(recording)).transcript == Transcript((), source="silence")
     assert ReadyWindow.__slots__
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "talk.longform"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    for resume in (True, False):
+        with pytest.raises(UsageError, match=r"holds 'thesis\.tex', which is none of this program's"):
+            open_work(folder, {}, resume=resume)
+    assert (folder / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_section_of_silence_does_not_name_the_source_of_all_words(recording: Path) -> None:
+    account = Account("x", VoiceFile(recording))
+    for transcript in (Transcript((), source="silence"), Transcript((Word("so", 0.1, 0.3),), source="whisper+aligned")):
+        account.understand(Trace.of(speech=Speech("x", np.zeros(16_000, np.float32), transcript), cues=Cues()), 0.0)
+    assert account.transcript.source == "whisper+aligned"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from raggesture.cli.console import LOGGER, result
 from raggesture.cli.generate import TRACE_SUFFIX
 from raggesture.cli.pipes import STDIN, AudioPipe, WordPipe
-from raggesture.cli.unfinished import cut_off
+from raggesture.cli.unfinished import IS_OVER, cut_off
 from raggesture.cli.worker import load_pipeline, options_of
 from raggesture.errors import InputError
 
@@ -39,7 +39,8 @@ _DIGITS = 5
 
 @dataclass(frozen=True, slots=True)
 class FollowRequest:
-    """What the command line asked for. ``words``: a pipe of words, None to listen; ``word_delay_s``: how long words are waited for."""
+    """What the command line asked for. ``words``: a pipe of words, None to listen; ``word_delay_s``: how long words are waited for. ``keep``: what an
+    earlier run has left is not thrown away."""
 
     source: Path
     out: Path
@@ -49,6 +50,7 @@ class FollowRequest:
     stride_chunks: int
     lookahead_chunks: int
     force: bool
+    keep: bool
 
     @property
     def name(self) -> str:
@@ -131,7 +133,7 @@ def follow(settings: Settings, request: FollowRequest) -> None:
     pipeline, options = load_pipeline(settings), options_of(settings)
     follower = Follower(pipeline, options, settings.retriever(), settings.schedule(), shape)
     words: WordSource = _words(request)
-    work = open_work(request.out / f"{request.name}.follow", {"followed_since": time.time()}, resume=True)
+    work = open_work(request.out / f"{request.name}.follow", {"followed_since": time.time()}, resume=request.keep)
     tally = _Tally()
     try:
         delay_s = request.word_delay_s if request.words else 0.0
@@ -147,7 +149,7 @@ def follow(settings: Settings, request: FollowRequest) -> None:
             raise InputError("follow: no sound came before the pipe ended; expected 16-bit mono at 16 kHz - check what writes to it")
         gestures = _deliver(settings, request, follower, pipeline.identities, work, paths)
     except OSError as fault:
-        raise cut_off(work, fault) from fault
+        raise cut_off(work, fault, IS_OVER) from fault
     finally:
         work.close()
     work.remove()

@@ -106,7 +106,7 @@ def longform(
             _check_follow(speeches, transcript, parallel, planned=plan is not None or plan_only, dry_run=dry_run)
             if steps is None and settings.origins["generate.steps"][1] == "default":
                 settings = settings_of(profile, given | {"steps": (DEFAULT_STEPS, "--follow")}, retriever_options or (), guidance_options or (), parts)
-            run_follow(settings, FollowRequest(speeches[0], out, words, word_delay, patience, stride, lookahead, force))
+            run_follow(settings, FollowRequest(speeches[0], out, words, word_delay, patience, stride, lookahead, force, resume))
             return
         request = Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only)
         if settings.compat.guided_loop == "released":  # its noise is drawn for all windows beforehand: made in memory, as published
@@ -161,6 +161,9 @@ class LongWorker:
     def _work(self, job: Job, progress: Progress) -> Done:
         from raggesture.outputs import check_output
 
+        for path in job.outputs:  # before hours are read; whether there will be a page is not known yet
+            if path.suffix != ".html":
+                check_output(path, force=self._request.force)
         speech = long_speech(job.speech, self._request.transcript, self._settings.generate.speaker, progress)
         kept = self._kept(job, speech.voice.facts.duration_s)
         for _, path in kept:

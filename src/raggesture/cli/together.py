@@ -39,7 +39,11 @@ class TogetherWorker(Worker):
         heard = [self._hear(job, share.of(number)) for number, job in enumerate(jobs)]
         understood = [each.understood for each in heard if each.understood is not None]
         try:
-            made = iter(self._loaded().generate_together(understood, options_of(self._settings), schedule=self._schedule, settings=self._origins()))
+            made = iter(
+                ()
+                if not understood
+                else self._loaded().generate_together(understood, options_of(self._settings), schedule=self._schedule, settings=self._origins())
+            )
             generations = {id(each): next(made) for each in understood}
         except RaggestureError as fault:  # whose fault it is shows when each is made alone
             LOGGER.debug("%s", fault, exc_info=True)

@@ -5,7 +5,8 @@ Sections begin on whole fifths of a second (three model frames), follow each oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
@@ -25,6 +26,7 @@ SHORTEST_S, WANTED_S, LONGEST_S = 45.0, 75.0, 90.0
 """A section is between the first two long; the last one may take what is left, up to the third."""
 _LEAST_LEFT_S = 15.0
 _GRID_S = 0.2
+_log = logging.getLogger("raggesture")
 _LEAST_SHARED = 0.3
 """Share of a section's written words that must be heard in it."""
 
@@ -59,6 +61,9 @@ class Words(Protocol):
     def pause(self, low_s: float, high_s: float) -> float | None:
         """An instant between words in this range, where that is known beforehand."""
 
+    def passed(self, words: Sequence[Word]) -> None:
+        """A section's words are known from an earlier run: they are not asked for, and belong to no other section."""
+
 
 class Heard:
     """Nobody has written down what is said: Whisper's words, aligned."""
@@ -73,6 +78,9 @@ class Heard:
     def pause(self, low_s: float, high_s: float) -> float | None:
         """Not known beforehand."""
         return None
+
+    def passed(self, words: Sequence[Word]) -> None:
+        """Each section is heard on its own."""
 
 
 class Timed:
@@ -97,6 +105,9 @@ class Timed:
         best = max(gaps, default=(0.0, 0.0))
         return best[1] if best[0] > 0 else None
 
+    def passed(self, words: Sequence[Word]) -> None:
+        """Times say which words a section owns."""
+
 
 class Written:
     """A text without times: what is heard in a section says how much of the text belongs to it; the text is then aligned.
@@ -109,11 +120,6 @@ class Written:
         self._name, self._text = name, text
         self._left = split_words(text)
         self._transcriber = Transcriber()
-
-    @property
-    def left(self) -> tuple[str, ...]:
-        """Words of the text that no section has taken."""
-        return tuple(word for word, _ in self._left)
 
     def of(self, wave: Samples, start_s: float, *, last: bool) -> Transcript:
         """Words of a piece of the speech, in order, with times from its start."""
@@ -135,6 +141,9 @@ class Written:
                 "expected what is said - give the transcript of this recording"
             )
         self._left = self._left[len(taken) :]
+        if last and self._left:
+            first = " ".join(word for word, _ in self._left[:6])
+            _log.warning("%s: %d words at its end, from %r on, are not heard in the voice and are left out", self._name, len(self._left), first)
         if not taken:
             return Transcript((), source="aligned")
         return refine(wave, rough_transcript(taken, heard.words, pairs, seconds_of_samples(len(wave), SAMPLE_RATE_HZ)))
@@ -142,6 +151,10 @@ class Written:
     def pause(self, low_s: float, high_s: float) -> float | None:
         """Not known beforehand."""
         return None
+
+    def passed(self, words: Sequence[Word]) -> None:
+        """The text goes on after these words."""
+        self._left = self._left[len(words) :]
 
 
 def sections(blocks: Iterable[Samples], words: Words, total: int, wanted: Callable[[int], Transcript | None] = lambda number: None) -> Iterator[Section]:
@@ -167,8 +180,11 @@ def sections(blocks: Iterable[Samples], words: Words, total: int, wanted: Callab
         wave, buffer = np.ascontiguousarray(buffer[:length]), buffer[length:]
         last = start + length >= total
         start_s = seconds_of_samples(start, SAMPLE_RATE_HZ)
-        known = wanted(number)
-        transcript = known if known is not None else Transcript((), source="silence") if is_silent(wave) else words.of(wave, start_s, last=last)
+        transcript = wanted(number)
+        if transcript is not None:
+            words.passed(transcript.words)
+        else:
+            transcript = Transcript((), source="silence") if is_silent(wave) else words.of(wave, start_s, last=last)
         yield Section(number, start_s, wave, transcript, last)
         start, number = start + length, number + 1
 
