@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raggesture.clock import CHUNK_FRAMES, WINDOW_CHUNKS, frame_of_seconds, frames_of_seconds
-from raggesture.retrieval.place import MAX_SHIFT_FRAMES, MIN_CHUNKS, place
+from raggesture.retrieval.place import MAX_SHIFT_FRAMES, MIN_CHUNKS, owner_of, place
 from raggesture.types import Drop, Exemplar, Hit, Placement, Query
 
 Case = tuple[float, list[Query], list[Hit | None], int]
@@ -159,3 +159,14 @@ def test_a_word_alone_always_gets_two(stroke: float) -> None:
         placements, drops = place([query], [hit], duration_s=45.0, starts=starts_of(45.0), clip_frames=CLIPS, chunks=chunks)
         assert drops == () and placements[0].shift_frames == 0
         assert 2 <= placements[0].target.stop - placements[0].target.start <= chunks
+
+
+@given(
+    starts=st.lists(st.integers(0, 60), min_size=1, max_size=12, unique=True).map(lambda chunks: tuple(15 * chunk for chunk in sorted(chunks))),
+    chunk=st.integers(0, 80),
+    leapfrog=st.booleans(),
+)
+def test_the_owner_of_a_second_is_the_first_made_window_that_sees_it(starts: tuple[int, ...], chunk: int, leapfrog: bool) -> None:
+    seen = [k for k, start in enumerate(starts) if 0 <= chunk - start // 15 < 10]
+    wanted = min(seen, key=lambda k: (k % 2 if leapfrog else 0, k), default=None)
+    assert owner_of(chunk, starts, leapfrog=leapfrog) == wanted

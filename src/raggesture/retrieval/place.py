@@ -11,6 +11,7 @@ second; a slot always holds its word; what is dropped is reported.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -69,9 +70,9 @@ def owner_of(chunk: int, starts: Sequence[int], *, leapfrog: bool = False) -> in
     """The window in which a chunk of the speech is free: the first made that sees it (later ones hold it from there); None beyond them all.
 
     Args:
-        starts: first model frame of every window. leapfrog: every second window is made first, instead of one after the other.
+        starts: first model frame of every window, ascending. leapfrog: every second window is made first, instead of one after the other.
     """
-    seen = [window for window, start in enumerate(starts) if 0 <= chunk - chunk_of_frame(start) < WINDOW_CHUNKS]
+    seen = range(bisect_left(starts, CHUNK_FRAMES * (chunk - WINDOW_CHUNKS + 1)), bisect_left(starts, CHUNK_FRAMES * (chunk + 1)))
     return min(seen, key=lambda window: (window % 2 if leapfrog else 0, window), default=None)
 
 
