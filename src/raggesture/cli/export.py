@@ -6,14 +6,17 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from raggesture.cli import options as o
 from raggesture.cli.console import LOGGER, Progress, error_line, progress_bar, result, result_json
-from raggesture.cli.scene import Scene
+from raggesture.cli.scene import Scene, heard
 from raggesture.errors import InputError, RaggestureError, UsageError
+
+if TYPE_CHECKING:
+    from raggesture.motion import Motion
 
 SCHEMA = 2
 _OF_MOTION = "motion: "
@@ -47,7 +50,7 @@ class Outcome:
 
 
 def export(
-    motions: Annotated[list[Path], typer.Argument(metavar="MOTION", help="SMPL-X npz files: of generate, of BEAT2, of a peer.")],
+    motions: Annotated[list[Path], typer.Argument(metavar="MOTION", help="SMPL-X npz files (of generate, of BEAT2, of a peer), or BVH of any skeleton.")],
     formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Comma list: npz, html, mp4, bvh, glb, csv or a plugin's.")] = "html",
     out: o.Out = Path(),
     audio: Annotated[
@@ -57,13 +60,17 @@ def export(
         Path | None, typer.Option("--side-by-side", metavar="FILE", help="Another motion, to the right of a single MOTION in one film (mp4).")
     ] = None,
     labels: Annotated[str | None, typer.Option("--labels", metavar="LEFT,RIGHT", help="What the two are called; default: their files' names.")] = None,
+    skeleton: o.Skeleton = "",
     profile: o.Profile = None,
     force: o.Force = False,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Write each MOTION in other formats, with the voice and the trace that lie beside it."""
+    """Write each MOTION in other formats, with the voice and the trace that lie beside it.
+
+    A BVH is carried over to SMPL-X: 'export take.bvh --format npz,mp4' makes the npz and a film to look at it.
+    """
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.config import Overrides, load_settings
 
@@ -76,7 +83,8 @@ def export(
         if beside is not None or labels is not None:
             jobs = [_together(jobs, beside, labels, exporters)]
         with progress_bar(quiet=quiet) as progress:
-            done = [_attempt(job, exporters, progress, (k / len(jobs), 1 / len(jobs)), force=force) for k, job in enumerate(jobs)]
+            shares = [(k / len(jobs), 1 / len(jobs)) for k in range(len(jobs))]
+            done = [_attempt(job, exporters, progress, share, skeleton, force=force) for job, share in zip(jobs, shares, strict=True)]
         _report(done, as_json=as_json)
 
 
@@ -93,8 +101,11 @@ def _jobs(motions: Sequence[Path], audio: Path | None, out: Path, suffixes: Sequ
             raise UsageError(f"{motion}: has the name of {taken[motion.stem]}; expected names that differ - export them to two folders with --out")
         taken[motion.stem] = motion
         jobs.append(Job(motion, audio, tuple(out / f"{motion.stem}{suffix}" for suffix in suffixes)))
-    for path in (path for job in jobs for path in job.outputs):
-        check_output(path, force=force)
+    for job in jobs:
+        for path in job.outputs:
+            if path.resolve() == job.motion.resolve():
+                raise UsageError(f"{path}: is the motion itself; expected another place for what is made of it - give --out FOLDER")
+            check_output(path, force=force)
     return jobs
 
 
@@ -113,7 +124,7 @@ def _together(jobs: Sequence[Job], beside: Path | None, labels: str | None, expo
     return replace(jobs[0], beside=beside, labels=names)
 
 
-def _attempt(job: Job, exporters: Sequence[Any], progress: Progress, share: tuple[float, float], *, force: bool) -> Outcome:
+def _attempt(job: Job, exporters: Sequence[Any], progress: Progress, share: tuple[float, float], skeleton: str, *, force: bool) -> Outcome:
     """One job. ``share``: where it starts in all of the work, and how much of it it is."""
     from raggesture.outputs import new_files
 
@@ -121,14 +132,14 @@ def _attempt(job: Job, exporters: Sequence[Any], progress: Progress, share: tupl
     try:
         with new_files(job.outputs, force=force) as partial:
             progress(job.motion.name, start)
-            scene = _scene(job.motion, job.audio)
-            other = None if job.beside is None else _scene(job.beside, None)
+            scene = _scene(job.motion, job.audio, skeleton)
+            other = None if job.beside is None else _scene(job.beside, None, skeleton)
             for k, (exporter, path) in enumerate(zip(exporters, partial, strict=True)):
-                progress(f"{job.motion.name}: {exporter.name}", start + part * k / len(exporters))
+                told = heard(scene, progress, f"{job.motion.name}: {exporter.name}", start + part * k / len(exporters), part / len(exporters))
                 if other is None:
-                    _write(exporter, scene, path, job.motion)
+                    _write(exporter, told, path, job.motion)
                 else:
-                    exporter.write_together([replace(each, name=name) for each, name in zip((scene, other), job.labels, strict=True)], path)
+                    exporter.write_together([replace(each, name=name) for each, name in zip((told, other), job.labels, strict=True)], path)
     except RaggestureError as fault:
         error_line(fault)
         return Outcome(job, str(fault), fault.exit_code)
@@ -155,15 +166,30 @@ def _report(done: Sequence[Outcome], *, as_json: bool) -> None:
         raise typer.Exit(worst)
 
 
-def _scene(path: Path, audio: Path | None) -> Scene:
+def _motion(path: Path, skeleton: str) -> Motion:
+    """A motion file of either kind, with what was left out or supposed as warnings."""
+    if path.suffix.lower() == ".bvh":
+        from raggesture.retarget.carry import read_bvh_motion
+
+        carried = read_bvh_motion(path, skeleton)
+        LOGGER.info("%s: %s", path, carried.summary())
+        for note in carried.notes:
+            LOGGER.warning("%s", note)
+        return carried.motion
     from raggesture.motion import read_npz
-    from raggesture.speech.audio import load_audio
-    from raggesture.trace import read_trace
-    from raggesture.types import Speech, Transcript
 
     motion = read_npz(path)
     if _has_shape(path):
         LOGGER.warning("%s: its body shape (betas) is left out: every format has the mean body", path)
+    return motion
+
+
+def _scene(path: Path, audio: Path | None, skeleton: str) -> Scene:
+    from raggesture.speech.audio import load_audio
+    from raggesture.trace import read_trace
+    from raggesture.types import Speech, Transcript
+
+    motion = _motion(path, skeleton)
     trace_path = path.with_suffix(".trace.json")
     trace = read_trace(trace_path) if trace_path.is_file() else None
     beside = path.with_suffix(".wav")

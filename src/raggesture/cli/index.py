@@ -13,7 +13,8 @@ import typer
 from raggesture.cli import options as o
 from raggesture.cli.agreement import agreement
 from raggesture.cli.console import LOGGER, progress_bar, result, result_json, table
-from raggesture.cli.index_search import SCHEMA, backend_at, index_path, open_location, search
+from raggesture.cli.index_search import SCHEMA, backend_at, check_own, index_path, open_location, search
+from raggesture.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ app.command()(agreement)
 
 Folder = Annotated[str, typer.Argument(metavar="DIR|starter", help="Folder of the index, or 'starter' for the packaged one.")]
 Corpus = Annotated[
-    Path, typer.Argument(metavar="CORPUS", help="A folder in BEAT2's layout, or of takes: take.npz beside take.wav, with a transcript if there is one.")
+    Path, typer.Argument(metavar="CORPUS", help="A folder in BEAT2's layout, or of takes: take.npz or take.bvh beside take.wav (docs/library.md).")
 ]
 Split = Annotated[
     str | None,
@@ -72,6 +73,7 @@ def build(
     workers: Workers = 1,
     strict: Strict = False,
     features: Features = None,
+    skeleton: o.Skeleton = "",
     force: o.Force = False,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
@@ -94,7 +96,7 @@ def build(
         else:
             check_free(backend, out, force=force)
         encoders = (registry.text_encoder(text_encoder), registry.audio_encoder(audio_encoder))
-        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict, features)
+        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict, features, skeleton)
         with _clip_progress(quiet) as progress:
             if backend is None:
                 report = build_corpus(corpus, Path(out), encoders, choice, licence=licence, grid=grid, force=force, progress=progress)
@@ -108,34 +110,62 @@ def build(
 def add(
     folder: Folder,
     corpus: Corpus,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Leave the index as it is and write a copy with CORPUS added.")] = None,
     split: Split = None,
     speakers: Speakers = None,
     licence: Licence = "",
     workers: Workers = 1,
     strict: Strict = False,
     features: Features = None,
+    skeleton: o.Skeleton = "",
+    force: o.Force = False,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Add the clips of CORPUS to an index, with the encoders that built it. Who is reading it keeps what was opened."""
+    """Add the clips of CORPUS to an index, with the encoders that built it. Who is reading it keeps what was opened.
+
+    The packaged index is not changed: 'index add starter MINE --out both' writes one with its gestures and yours.
+    """
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.encoders import registry
+        from raggesture.retrieval.copying import copy_with
         from raggesture.retrieval.elsewhere import put_corpus
         from raggesture.retrieval.store import read_manifest
         from raggesture.retrieval.update import Choice, add_corpus
 
         backend = backend_at(folder)
+        _check_added(folder, out, force=force, elsewhere=backend is not None)
         manifest = read_manifest(index_path(folder)) if backend is None else backend.open(folder).manifest
         encoders = (registry.text_encoder(manifest.text_encoder), registry.audio_encoder(manifest.audio_encoder))
-        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict, features)
+        choice = Choice(split, tuple(speakers) if speakers else None, workers, strict, features, skeleton)
         with _clip_progress(quiet) as progress:
-            if backend is None:
+            if out is not None:
+                report = copy_with(index_path(folder), out, corpus, encoders, choice, licence=licence, force=force, progress=progress)
+            elif backend is None:
                 report = add_corpus(index_path(folder), corpus, encoders, choice, licence=licence, progress=progress)
             else:
                 report = put_corpus(backend, folder, corpus, encoders, choice, licence=licence, grid=manifest.grid, progress=progress)
         _warn(report.left_out)
-        _show_info(open_location(folder).info(), as_json=as_json, more={"added": list(report.clips), "left_out": [asdict(each) for each in report.left_out]})
+        _show_info(
+            open_location(folder if out is None else str(out)).info(),
+            as_json=as_json,
+            more={"added": list(report.clips), "left_out": [asdict(each) for each in report.left_out]},
+        )
+
+
+def _check_added(folder: str, out: Path | None, *, force: bool, elsewhere: bool) -> None:
+    """Refuse what would change the packaged index, a copy of what is no folder, and an output that stands in the way."""
+    from raggesture.outputs import check_output_folder
+
+    if out is None:
+        if force:
+            raise UsageError("--force: given without --out; expected --out DIR, whose index is replaced - leave it out")
+        check_own(folder)
+        return
+    if elsewhere:
+        raise UsageError(f"--out {out}: given with {folder}; expected a folder to copy - add to the place itself, without --out")
+    check_output_folder(out, force=force)
 
 
 @app.command()
@@ -151,6 +181,7 @@ def remove(
     with o.command(verbose=verbose, quiet=quiet):
         from raggesture.retrieval.update import remove_clips
 
+        check_own(folder)
         backend = backend_at(folder)
         gone = remove_clips(index_path(folder), clips or (), speakers or ()) if backend is None else backend.remove(folder, clips or (), speakers or ())
         _show_info(open_location(folder).info(), as_json=as_json, more={"removed": list(gone)})

@@ -37,6 +37,16 @@ def index_path(location: str) -> Path:
     return index_folder(location)
 
 
+def check_own(location: str) -> None:
+    """Raise UsageError for the packaged index, which belongs to the installation."""
+    from raggesture.resources import PACK_NAME
+
+    if location == PACK_NAME:
+        raise UsageError(
+            f"index {PACK_NAME}: is the packaged one; expected one of your own - 'index add {PACK_NAME} CORPUS --out DIR' writes a copy with yours"
+        )
+
+
 def backend_at(location: str) -> IndexBackend | None:
     """The plugin's backend that keeps an index, None for a folder."""
     from raggesture.plugins.locations import backend_of, scheme_of

@@ -52,7 +52,7 @@ def put_corpus(
         InputError: no usable clip, with ``strict`` any that is not, or another clip of the same name is there.
     """
     text, audio = encoders
-    found = find_clips(corpus, choice.split, choice.speakers)
+    found = find_clips(corpus, choice.split, choice.speakers, choice.skeleton)
     with work_folder(_work_of(location, corpus)) as work:
         jobs = jobs_of(corpus, found, (text.name, audio.name), grid, work, choice.features)
         left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress), *rows_left_out(jobs))

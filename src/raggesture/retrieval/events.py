@@ -63,7 +63,7 @@ def _prominence(scene: _Scene, start: float, end: float) -> float | None:
 
 def _exemplar(scene: _Scene, word: str, kind: str, span: tuple[float, float], stroke: float, gesture: str, derived: Collection[str]) -> Exemplar:
     prominence = _prominence(scene, *span)
-    pieces = {*derived, *(scene.derived & {"words"}), *(scene.derived & {"prominence"} if prominence is not None else ())}
+    pieces = {*derived, *(scene.derived & {"words", "hands"}), *(scene.derived & {"prominence"} if prominence is not None else ())}
     hand = hand_of_stroke(scene.speeds, scene.clip.motion.fps, stroke)
     return Exemplar(scene.clip.name, scene.clip.speaker, word, kind, *span, stroke, gesture, prominence, hand=hand, derived=derived_text(pieces))
 

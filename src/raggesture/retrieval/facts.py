@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 HANDS = ("", "left", "right", "both")
 """Handedness, in the order of its codes; "" where neither hand moves."""
-DERIVED = ("labels", "relations", "prominence", "stroke", "words")
+DERIVED = ("labels", "relations", "prominence", "stroke", "words", "hands")
 """What may be derived, in the order of its bits."""
 
 

@@ -34,6 +34,7 @@ from raggesture.corpus.takes import TakeFiles, find_takes, read_take
 from raggesture.encoders.base import AudioEncoder, TextEncoder
 from raggesture.encoders.conditioning import ConditionEncoder
 from raggesture.errors import InputError, ModelError, RaggestureError, ServiceError, UsageError
+from raggesture.retarget.names import load_skeleton
 from raggesture.retrieval.derive import check_clip, derive
 from raggesture.retrieval.product import Product, load_product, product_of, save_product
 from raggesture.retrieval.store import SCHEMA
@@ -92,17 +93,20 @@ class Found:
     left_out: tuple[LeftOut, ...]
 
 
-def find_clips(root: Path, split: str | None, speakers: Collection[str] | None = None) -> Found:
+def find_clips(root: Path, split: str | None, speakers: Collection[str] | None = None, skeleton: str = "") -> Found:
     """The clips of a corpus in BEAT2's layout or of a plain folder of takes, each name once.
 
     Args:
         split: of ``train_test_split.csv``; ``all`` for every clip; None: ``train`` where there is such a file, else every clip.
+        skeleton: a table of joints for the BVH files among plain takes, "" for the one that fits each.
 
     Raises:
-        InputError: neither kind of folder, or the split is unknown.
+        InputError: neither kind of folder, or the split is unknown. ConfigError: the table is not as it should be.
     """
+    if skeleton:
+        load_skeleton(skeleton)  # once, instead of leaving out clip after clip
     if not (root / MOTION_DIR).is_dir():
-        takes = tuple(take for take in find_takes(root) if speakers is None or take.speaker in speakers)
+        takes = tuple(take for take in find_takes(root, skeleton) if speakers is None or take.speaker in speakers)
         names = [take.name for take in takes]
         first = {name: names.index(name) for name in dict.fromkeys(names)}
         twice = tuple(_twice(take.name, takes[first[take.name]].motion or root) for k, take in enumerate(takes) if first[take.name] != k)
@@ -125,12 +129,13 @@ def _twice(name: str, where: Path) -> LeftOut:
 def _files(root: Path, name: str, take: TakeFiles | None) -> list[Path]:
     if take is None:
         return [path for path in take_files(root, name).values() if path.is_file()]
-    return [path for path in (take.motion, take.audio, take.transcript) if path is not None]
+    return list(take.files)
 
 
 def _key(root: Path, name: str, take: TakeFiles | None, encoders: tuple[str, str], grid: str) -> str:
     """Changes with the clip's files, the encoders, the grid and the version."""
-    digest = hashlib.sha256(repr((SCHEMA, version("raggesture"), name, encoders, grid)).encode(errors="surrogateescape"))
+    about = (SCHEMA, version("raggesture"), name, encoders, grid, "" if take is None else take.skeleton)
+    digest = hashlib.sha256(repr(about).encode(errors="surrogateescape"))
     for path in _files(root, name, take):
         facts = path.stat()
         digest.update(repr((str(path.absolute()), facts.st_size, facts.st_mtime_ns)).encode(errors="surrogateescape"))
@@ -152,7 +157,7 @@ def _read(job: Job, notes: _Notes) -> Clip:
         job.name.encode()
     except UnicodeEncodeError as fault:
         raise InputError(f"{job.root}: a file's name is not valid Unicode ({job.name!r}); expected one that is - rename it") from fault
-    clip = read_take(job.take) if job.take is not None else read_clip(job.root, job.name, notes)
+    clip = read_take(job.take, notes) if job.take is not None else read_clip(job.root, job.name, notes)
     motion = job.take.motion if job.take is not None and job.take.motion is not None else job.root / MOTION_DIR / f"{job.name}.npz"
     check_clip(clip, motion)
     return derive(clip)

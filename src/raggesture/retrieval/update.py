@@ -41,7 +41,7 @@ _SHOWN = 3
 class Choice:
     """Which clips of a corpus, and how. ``split`` and ``speakers``: see ``jobs.find_clips``; ``strict``: a clip left out is an error.
 
-    ``features``: a store of features shared with training.
+    ``features``: a store of features shared with training. ``skeleton``: a table of joints for BVH takes, "" for the one that fits.
     """
 
     split: str | None = None
@@ -49,6 +49,7 @@ class Choice:
     workers: int = 1
     strict: bool = False
     features: Path | None = None
+    skeleton: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def build_corpus(
     choice = choice or Choice()
     check_target(target, force)
     text, audio = encoders
-    found = find_clips(corpus, choice.split, choice.speakers)
+    found = find_clips(corpus, choice.split, choice.speakers, choice.skeleton)
     about = About(target.name, text.name, text.dim, audio.name, audio.dim, licence, grid)
     with work_folder(target) as work:
         jobs = jobs_of(corpus, found, (text.name, audio.name), grid, work, choice.features)
@@ -145,7 +146,7 @@ def add_corpus(
         old = RowsReader(folder / before.file(ROWS).name)
         known = {name for (name,) in old.all("SELECT name FROM clips")}
         old.close()
-        found = _without(find_clips(corpus, choice.split, choice.speakers), known, folder)
+        found = _without(find_clips(corpus, choice.split, choice.speakers, choice.skeleton), known, folder)
         with work_folder(folder) as work:
             jobs = jobs_of(corpus, found, (text.name, audio.name), before.grid, work, choice.features)
             left_out = (*found.left_out, *work_on(jobs, choice.workers, encoders, progress), *rows_left_out(jobs))
