@@ -31,6 +31,15 @@ def peer(path: Path, *, frames: int = 20, fps: int = 60, **arrays: Any) -> Path:
     return path
 
 
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Films, where there are any, are small and of lines."""
+    if request.getfixturevalue("format_") == "mp4":
+        pytest.importorskip("av", reason="the extra 'film' is not installed")
+    for name, value in (("FIGURE", "skeleton"), ("WIDTH", "128"), ("HEIGHT", "128")):
+        monkeypatch.setenv(f"RAGGESTURE_EXPORT__MP4__{name}", value)
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
@@ -144,8 +153,8 @@ def test_an_interrupt_in_the_second_format_leaves_neither(call: Call, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("format_", ["bvh", "glb", "csv", "npz"])
-def test_a_disk_that_fills_up_leaves_nothing(call: Call, tmp_path: Path, format_: str) -> None:
+@pytest.mark.parametrize("format_", ["bvh", "glb", "csv", "npz", "mp4"])
+def test_a_disk_that_fills_up_leaves_nothing(call: Call, tmp_path: Path, format_: str, lines: None) -> None:
     """No file may grow beyond 20,000 bytes for a while, which a write meets as it meets a full disk."""
     write_npz(_noisy(400), tmp_path / "a.npz")
     out = tmp_path / "out"
@@ -162,8 +171,8 @@ def test_a_disk_that_fills_up_leaves_nothing(call: Call, tmp_path: Path, format_
     assert names(out) == [f"a{suffix}"] and (out / f"a{suffix}").read_text() == "old"
 
 
-@pytest.mark.parametrize("format_", ["bvh", "glb", "csv", "npz", "html"])
-def test_a_small_disk_that_is_full_leaves_nothing(call: Call, tmp_path: Path, format_: str) -> None:
+@pytest.mark.parametrize("format_", ["bvh", "glb", "csv", "npz", "html", "mp4"])
+def test_a_small_disk_that_is_full_leaves_nothing(call: Call, tmp_path: Path, format_: str, lines: None) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")

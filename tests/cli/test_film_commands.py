@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +84,7 @@ def test_plugins_show_lists_the_film_s_options(call: Call) -> None:
     assert found.code == 0 and all(name in found.out for name in ("width", "camera", "samples", "body", "titles"))
 
 
-# Enabled when cli/export.py has the option.
-
-
-def needs_side_by_side(call: Call) -> None:
-    if "--side-by-side" not in call("export", "--help").out:
-        pytest.skip("export has no --side-by-side yet")
-
-
 def test_two_results_side_by_side(call: Call, tmp_path: Path, motions: tuple[Path, Path]) -> None:
-    needs_side_by_side(call)
     needs_stage()
     found = call("export", motions[0], "--side-by-side", motions[1], "--format", "mp4", "--out", tmp_path / "out")
     assert found.code == 0, found.err
@@ -117,6 +110,126 @@ def test_two_results_side_by_side(call: Call, tmp_path: Path, motions: tuple[Pat
     ],
 )
 def test_side_by_side_refused(call: Call, tmp_path: Path, motions: tuple[Path, Path], arguments: tuple[str, ...], code: int, said: str) -> None:
-    needs_side_by_side(call)
     found = call("export", motions[0], *(motions[1] if each == "THEIRS" else each for each in arguments), "--out", tmp_path / "out")
     assert found.code == code and said in found.error and not (tmp_path / "out").exists()
+
+
+# how far it is ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def listening(seen: list[tuple[str, float]]) -> Iterator[Callable[[str, float], None]]:
+    yield lambda what, share: seen.append((what, share))
+
+
+def test_export_says_which_picture_it_is_at(call: Call, tmp_path: Path, motions: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGGESTURE_EXPORT__MP4__FIGURE", "skeleton")
+    seen: list[tuple[str, float]] = []
+    monkeypatch.setattr("raggesture.cli.export.progress_bar", lambda **asked: listening(seen))
+    found = call("export", *motions, "--format", "npz,mp4,bvh", "--out", tmp_path / "out")
+    assert found.code == 0 and found.err == ""
+    pictures = [(what, share) for what, share in seen if "picture" in what]
+    assert [what for what, _ in pictures[:18]] == [f"ours and ünd.npz: mp4: picture {k} of 18" for k in range(1, 19)]
+    assert len(pictures) == 36 and "theirs.npz: bvh: frame 18 of 18" in [what for what, _ in seen]
+    shares = [share for _, share in seen]
+    assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == pytest.approx(1.0)
+    assert pictures[17][1] == pytest.approx(1 / 2 * 2 / 3)  # the first of two motions, two of three formats done
+    del seen[:]
+    assert call("export", motions[0], "--side-by-side", motions[1], "--format", "html,mp4", "--out", tmp_path / "two").code == 0
+    assert seen[-1] == ("ours and ünd.npz: mp4: picture 18 of 18", 1.0) and "ours and ünd.npz: html: the voice" in [what for what, _ in seen]
+
+
+@pytest.mark.parametrize("speeches", [1, 2])
+def test_generate_says_which_picture_it_is_at(
+    call: Call, voice: Callable[[str], Path], toy_pipeline: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speeches: int
+) -> None:
+    """Alone, and where recordings are made side by side under one bar."""
+    monkeypatch.setenv("RAGGESTURE_EXPORT__MP4__FIGURE", "skeleton")
+    seen: list[tuple[str, float]] = []
+    for module in ("worker", "together"):
+        monkeypatch.setattr(f"raggesture.cli.{module}.progress_bar", lambda **asked: listening(seen))
+    voices = [voice(f"hum{k}.wav") for k in range(speeches)]
+    found = call("generate", *voices, "--out", tmp_path / "out", "--format", "mp4", "--retriever", "none")
+    assert found.code == 0, found.err
+    pictures = [(what, share) for what, share in seen if "picture" in what]
+    assert [what for what, _ in pictures] == [f"hum{k}.wav: mp4: picture {n} of 60" for k in range(speeches) for n in range(1, 61)]
+    shares = [share for _, share in pictures]
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1.0)
+
+
+def test_a_person_at_a_terminal_sees_it_and_nobody_else(call: Call, tmp_path: Path, motions: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("RAGGESTURE_EXPORT__MP4__FIGURE", "skeleton")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    screen = Terminal()
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", screen)
+        assert call("export", motions[0], "--format", "mp4", "--out", tmp_path / "out").code == 0
+    assert "mp4: picture 18 of 18" in screen.getvalue()
+    silent = call("export", motions[0], "--format", "mp4", "--out", tmp_path / "json", "--json")
+    assert silent.err == "" and json.loads(silent.out)["results"][0]["outputs"] == [str(tmp_path / "json" / "ours and ünd.mp4")]
+
+
+# what goes wrong -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"trans": np.full((20, 3), np.nan)}, "translation is not finite at frame 0"),
+        ({"poses": np.full((20, 165), np.inf)}, "rotations is not finite at frame 0"),
+        ({"poses": np.zeros((0, 165)), "trans": np.zeros((0, 3))}, "0 frames; expected at least one"),
+        ({"mocap_frame_rate": 0}, "expected a positive frame rate"),
+        ({"mocap_frame_rate": np.nan}, "expected a positive frame rate"),
+    ],
+)
+def test_no_film_of_a_motion_that_is_none(call: Call, tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
+    path = tmp_path / "näme with a space.npz"
+    members = {"poses": np.zeros((20, 165)), "trans": np.zeros((20, 3)), "mocap_frame_rate": 30}
+    np.savez(path, **(members | arrays))  # type: ignore[arg-type]
+    found = call("export", path, "--format", "mp4", "--out", tmp_path / "out")
+    assert found.code == 3 and said in found.error and found.error.startswith(f"error: {path}: "), found.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_film_of_one_frame_without_a_voice(call: Call, tmp_path: Path) -> None:
+    needs_stage()
+    write_npz(waving_motion(1 / 30), tmp_path / "名前 \U0001f44b ü.npz")
+    found = call("export", tmp_path / "名前 \U0001f44b ü.npz", "--format", "mp4", "--out", tmp_path / "out")
+    assert found.code == 0 and found.err == ""
+    film = decoded(tmp_path / "out" / "名前 \U0001f44b ü.mp4")
+    assert film.pictures.shape == (1, 128, 128, 3) and film.codecs == ("h264",) and is_figure(film.pictures[0]).mean() > 0.03
+
+
+def test_a_codec_that_is_missing_is_named_with_what_to_install(call: Call, tmp_path: Path, motions: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    import av
+
+    from raggesture.export.film import encode
+
+    with monkeypatch.context() as patched:
+        patched.setattr(av, "codecs_available", {"mpeg4", "aac"})
+        found = call("export", motions[0], "--format", "bvh,mp4", "--out", tmp_path / "out")
+    assert found.code == 4 and "without the codec libx264" in found.error and "raggesture[film]" in found.error
+    monkeypatch.setattr(encode, "find_spec", lambda name: None)
+    found = call("export", motions[0], "--format", "bvh,mp4", "--out", tmp_path / "out")
+    assert found.code == 4 and "PyAV is not installed" in found.error and "raggesture[film]" in found.error
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_driver_a_warning_says_what_to_install_and_lines_are_filmed(
+    call: Call, tmp_path: Path, motions: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moderngl = pytest.importorskip("moderngl", reason="the extra 'film' is not installed")
+
+    def refuse(**settings: object) -> None:
+        raise Exception("eglInitialize failed (0x3001)")
+
+    monkeypatch.setattr(moderngl, "create_context", refuse)
+    found = call("export", motions[1], "--format", "mp4", "--out", tmp_path / "out")
+    assert found.code == 0 and "eglInitialize failed" in found.err and "apt-get install libegl1 libgl1-mesa-dri" in found.err
+    assert "the film shows a skeleton of lines" in found.err and len(found.err.splitlines()) == 1
+    assert len(decoded(tmp_path / "out" / "theirs.mp4").pictures) == 18

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,14 @@ from raggesture.body.joints import JOINT_NAMES, N_JOINTS
 from raggesture.body.skeleton import rest_joints
 from raggesture.clock import frames_of_seconds
 from raggesture.errors import ConfigError, InputError, ModelError
-from raggesture.export.film import encode, film, stage
+from raggesture.export.film import encode, film, floor, stage
 from raggesture.export.film.body import BodySkin, read_body_file
 from raggesture.export.film.camera import Camera, pixel_m
+from raggesture.export.film.look import BACKDROP
 from raggesture.export.film.options import FilmOptions
-from raggesture.export.film.poses import Poses
+from raggesture.export.film.poses import Pose, Poses
 from raggesture.export.film.shape import wooden
-from raggesture.export.film.skins import BonesSkin
+from raggesture.export.film.skins import BonesSkin, Skin
 from raggesture.export.film.stage import NoStageError, Stage
 from raggesture.export.mp4 import Mp4Exporter, raggesture_exporters
 from raggesture.motion import Motion
@@ -211,6 +213,76 @@ def test_multisampling_smooths_edges_and_a_shadow_lies_on_the_floor() -> None:
     assert floor.min() < 0.85 * np.median(floor)
 
 
+def all_with_many_samples(on: Stage, skin: Skin, pose: Pose, camera: Camera, floor_m: float) -> np.ndarray:
+    """The picture as it would be if floor and body were drawn with four samples a pixel together: much slower, nothing laid over anything."""
+    context, size = on.context, camera.size
+    on.draw(skin, pose, 0, camera, floor_m)  # the shadow's map, and what programs must know
+    many = context.framebuffer([context.renderbuffer(size, 4, samples=4)], context.depth_renderbuffer(size, samples=4))
+    plain = context.framebuffer([context.renderbuffer(size, 4)])
+    many.use()
+    many.clear(*(channel / 255 for channel in BACKDROP), 1.0, depth=1.0)
+    on._shade.use(0)
+    context.enable_only(context.DEPTH_TEST | context.CULL_FACE)
+    context.front_face = "cw"
+    skin.lit.render()
+    context.enable_only(context.DEPTH_TEST)
+    for part in (on._floor._near, on._floor._far):
+        part.render()
+    context.copy_framebuffer(plain, many)
+    return np.frombuffer(plain.read(components=3), np.uint8).reshape(size[1], size[0], 3)
+
+
+@pytest.mark.usefixtures("on_stage")
+@pytest.mark.parametrize("view", ["front", "side", "upper"])
+def test_the_body_laid_over_the_floor_is_all_drawn_with_many_samples(view: str) -> None:
+    """Several poses on one stage, of a walk away from where the camera looks: the layer grows, moves, and reaches over the picture's edge; once it sinks in."""
+    size = (150, 222)
+    motion = waving_motion(2.0)
+    walk = np.array(motion.translation)
+    walk[:, 0] += np.linspace(0, 1.2, len(walk))
+    walk[40, 1] -= 0.2
+    poses = Poses(Motion(motion.rotations, walk, motion.expression, 30.0), 30)
+    found = []
+    for samples in (4, 1):
+        on = Stage(size, samples)
+        skin = BonesSkin(on.context, wooden(pixel_m(view, size)))  # type: ignore[arg-type]
+        for picture in (0, 59, 20, 40):
+            pose = poses.pose(picture)
+            camera = Camera.of(view, size, poses.floor_m, poses.pose(0).centre)  # type: ignore[arg-type]
+            found.append(on.draw(skin, pose, picture, camera, poses.floor_m)[..., :3].astype(int))
+            if samples == 4:
+                apart = np.abs(found[-1] - all_with_many_samples(on, skin, pose, camera, poses.floor_m)).max(axis=2)
+                assert apart.mean() < 0.2 and (apart > 3).mean() < 2e-4, (picture, apart.mean(), apart.max())
+        on.close()
+    assert poses.pose(40).joints[:, 1].min() < poses.floor_m - 0.1
+    smooth, coarse = np.array(found[:4]), np.array(found[4:])
+    assert (np.abs(smooth - coarse).max(axis=3) > 8).sum() > 300  # so that it is not for want of samples that they are alike
+
+
+@pytest.mark.usefixtures("on_stage")
+def test_nothing_is_dark_outside_of_what_the_shadow_lies_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the whole of the floor around the body drawn as if in shadow, the picture is the same."""
+    for picture, view in enumerate(("front", "side", "upper")):
+        tight = drawn(raised(1.5 * picture), view=view)[0].astype(int)
+        with monkeypatch.context() as patched:
+            patched.setattr(floor, "shaded", lambda hull, feet, floor_m, middle: middle + floor._ASIDE_M + 1.2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]))
+            whole = drawn(raised(1.5 * picture), view=view)[0].astype(int)
+        assert np.abs(tight - whole).max() <= 2 and (tight != whole).mean() < 0.05
+
+
+@pytest.mark.usefixtures("on_stage")
+def test_a_body_that_is_not_in_the_picture_and_one_that_stands_in_the_camera() -> None:
+    poses = Poses(raised(0.0), 30)
+    pose, size = poses.pose(0), (120, 120)
+    for away, seen in (((5.0, 0.0), False), ((-5.0, 0.0), False), ((0.0, -3.6), True), ((0.0, -6.0), False)):
+        camera = Camera.of("front", size, poses.floor_m, pose.centre + np.array(away))
+        on = Stage(size, 4)
+        picture = on.draw(BonesSkin(on.context, wooden(pixel_m("front", size))), pose, 0, camera, poses.floor_m)
+        assert picture.shape == (120, 120, 4) and (picture[..., 3] == 255).all()
+        assert is_figure(picture[..., :3]).any() == seen
+        on.close()
+
+
 @pytest.mark.usefixtures("on_stage")
 def test_the_jaw_and_nothing_else_moves_the_mouth() -> None:
     closed = raised(0.0)
@@ -383,6 +455,27 @@ def test_nothing_is_left_of_a_film_that_was_broken_off(tmp_path: Path, monkeypat
     with pytest.raises(fault):
         film.film_of([scene(1.5, speech=spoken(1.5))], tmp_path / "a.mp4", LINES)
     assert not list(tmp_path.iterdir())
+
+
+def test_pictures_wait_their_turn_where_the_encoder_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of pictures is used again, but never that of one that still waits; lines of 66 pixels are longer in memory than in the picture."""
+    real = encode.Encoder._put
+
+    def slowly(self: encode.Encoder, frame: object, samples: np.ndarray) -> None:
+        time.sleep(0.01)
+        real(self, frame, samples)
+
+    monkeypatch.setattr(encode.Encoder, "_put", slowly)
+    with encode.Encoder(tmp_path / "a.mp4", (66, 64), 30, 4, voice=False) as out:
+        for k in range(20):
+            picture = np.full((64, 66, 4), 12 * k, np.uint8)
+            picture[:, 33:] = 255 - 12 * k
+            out.add(picture, np.zeros(0, np.float32))
+            picture[:] = 128  # it was copied
+    pictures = decoded(tmp_path / "a.mp4").pictures.astype(int)
+    assert pictures.shape == (20, 64, 66, 3)
+    for k, picture in enumerate(pictures):
+        assert np.abs(picture[:, :30] - 12 * k).max() < 12 and np.abs(picture[:, 36:] - (255 - 12 * k)).max() < 12
 
 
 def test_a_folder_that_is_not_there_is_an_error_with_the_path(tmp_path: Path) -> None:

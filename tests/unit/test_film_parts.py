@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,17 +16,20 @@ from helpers_film import HOSTILE, ShownScene, made_up_trace, small_scene, spoken
 from raggesture.body.joints import JOINT_NAMES, N_JOINTS
 from raggesture.body.skeleton import forward_kinematics, rest_joints
 from raggesture.errors import InputError
-from raggesture.export.film.camera import STANDS, Camera, followed, sunlight
+from raggesture.export.bvh import BvhExporter, BvhOptions
+from raggesture.export.film.camera import STANDS, TO_SUN, Camera, followed, sunlight
 from raggesture.export.film.caption import BEFORE_S, STAYS_S, Caption, Now, fitted, lines_of
+from raggesture.export.film.floor import shaded
 from raggesture.export.film.lines import draw_lines
 from raggesture.export.film.look import BACKDROP, font, tone
 from raggesture.export.film.options import FilmOptions
 from raggesture.export.film.poses import BLOCK, Poses, moved
 from raggesture.export.film.shape import MOUTH, N_BONES, Grid, normals_of, wooden
-from raggesture.export.film.stage import TO_SUN
+from raggesture.export.film.skins import rooms_of
 from raggesture.export.film.story import Said, Shown, Story, clock_text, plain, story_of
 from raggesture.export.film.strip import NEEDLE, Strip, Whole
 from raggesture.export.film.titles import Frame, Titles
+from raggesture.export.html import HtmlExporter, HtmlOptions
 
 PIXEL_M = 0.004
 
@@ -100,7 +106,7 @@ def test_the_caption_follows_the_words() -> None:
     first, second = caption.band(1.2), caption.band(1.6)
     assert (first != second).any()
     assert np.array_equal(caption.band(1.21), first)
-    assert first.shape == (60, 400, 3)
+    assert first.shape == (60, 400, 4)
 
 
 @pytest.mark.parametrize("view", STANDS)
@@ -168,6 +174,72 @@ def test_bones_carry_the_rest_joints_to_the_pose() -> None:
     assert np.allclose(placed, pose.joints, atol=1e-5)
 
 
+def test_the_hull_encloses_the_surface_in_every_pose_and_the_box_its_pixels() -> None:
+    body = wooden(PIXEL_M)
+    shape, rooms = body.shape, rooms_of(body.shape)
+    rng = np.random.default_rng(0)
+    rotations = np.clip(rng.normal(0, 0.7, (6, 55, 3)), -2, 2).astype(np.float32)
+    motion = type(still(1))(rotations, rng.normal(0, 0.5, (6, 3)).astype(np.float32), np.zeros((6, 100), np.float32), 30.0)
+    poses = Poses(motion, 30)
+    for picture in range(6):
+        pose = poses.pose(picture)
+        bones, hull = pose.bones(body.mouth), rooms.moved(pose.bones(body.mouth))
+        at = np.concatenate([shape.vertices, np.ones((len(shape.vertices), 1), np.float32)], axis=1)
+        surface = np.einsum("vb,vbij,vj->vi", shape.weights, bones[shape.bones], at)
+        directions = rng.normal(0, 1, (200, 3))  # a hull reaches at least as far every way
+        assert ((hull @ directions.T).max(axis=0) >= (surface @ directions.T).max(axis=0) - 1e-5).all()
+        for view in STANDS:
+            camera = Camera.of(view, (300, 200), poses.floor_m, pose.centre)
+            left, top, right, bottom = camera.box(hull)
+            assert 0 <= left <= right <= 300 and 0 <= top <= bottom <= 200
+            pixels = camera.pixels(surface)
+            pixels = pixels[((pixels >= 0) & (pixels < (300, 200))).all(axis=1)]
+            assert (pixels >= (left, top)).all() and (pixels <= (right, bottom)).all()
+    standing = Poses(still(1), 30).pose(0)
+    left, top, right, bottom = Camera.of("front", (300, 200), -1.3, standing.centre).box(rooms.moved(standing.bones(body.mouth)))
+    assert (right - left) * (bottom - top) < 0.75 * 300 * 200  # it is worth something
+
+
+def test_a_point_behind_the_camera_takes_the_whole_picture() -> None:
+    camera = Camera.of("front", (300, 200), 0.0, np.zeros(2))
+    assert camera.box(np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 99.0]])) == (0, 0, 300, 200)
+    beside = camera.box(np.array([[99.0, 1.0, 0.0], [98.0, 2.0, 0.0]]))
+    assert beside[0] == beside[2] == 300  # nothing
+
+
+def test_the_shadow_s_place_holds_feet_and_cast_points_and_stays_near_the_middle() -> None:
+    hull = np.array([[0.0, 0.0, 0.0], [0.1, 1.7, 0.0], [-0.5, 1.3, 0.2]])
+    feet = np.array([[0.1, 0.0], [-0.1, 0.1]])
+    corners = shaded(hull, feet, 0.0, np.zeros(2))
+    axes = np.stack([corners[1] - corners[0], corners[3] - corners[0]])
+    assert abs(axes[0] @ axes[1]) < 1e-9  # a rectangle
+
+    def inside(points: np.ndarray) -> np.ndarray:
+        shares = (points - corners[0]) @ axes.T / (axes**2).sum(axis=1)
+        return ((shares > 0) & (shares < 1)).all(axis=1)
+
+    cast = hull[:2, (0, 2)] - hull[:2, 1:2] * TO_SUN[[0, 2]] / TO_SUN[1]
+    assert inside(feet).all() and inside(cast[:1]).all()
+    assert np.linalg.norm(axes[0]) < 2.31 and np.linalg.norm(axes[1]) < 2.31
+    lost = shaded(hull + np.array([50.0, 0.0, 0.0]), feet + np.array([50.0, 0.0]), 0.0, np.zeros(2))
+    assert np.abs(lost).max() < 3  # far from what the camera follows: the ring around it stays a ring
+
+
+def test_exporters_tell_a_scene_that_listens_how_far_they_are(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Listening(ShownScene):
+        progress: Callable[[str, float], None] = print
+
+    for exporter, last in ((HtmlExporter(HtmlOptions()), 0.9), (BvhExporter(BvhOptions()), 1.0)):
+        seen: list[tuple[str, float]] = []
+        shown = small_scene(4.0)
+        exporter.write(Listening(shown.name, shown.motion, shown.speech, shown.trace, progress=lambda *told, seen=seen: seen.append(told)), tmp_path / "heard")
+        exporter.write(shown, tmp_path / "unheard")
+        shares = [share for _, share in seen]
+        assert len(seen) > 0 and shares == sorted(shares) and shares[0] >= 0 and last <= shares[-1] <= 1
+        assert (tmp_path / "heard").read_bytes() == (tmp_path / "unheard").read_bytes()
+
+
 def test_the_mouth_opens_with_the_jaw_and_nothing_else_does() -> None:
     motion = still(2)
     opened = np.array(motion.rotations)
@@ -215,12 +287,12 @@ def test_the_strip_runs_by_whole_pixels_and_the_needle_stands() -> None:
     strip = Strip([story], np.zeros(0, np.float32), 400, (20, 0), 0.5, 30, 10.0)
     pictures = []
     for picture in (90, 91):
-        into = np.zeros((strip.height, 400, 3), np.uint8)
+        into = np.zeros((strip.height, 400, 4), np.uint8)
         strip.draw(picture, into)
         pictures.append(into)
     needle = round(400 * NEEDLE)
     assert np.array_equal(pictures[1][:, : needle - 2], pictures[0][:, 2:needle])
-    edge = (np.abs(pictures[0].astype(int) - tone("iconic")).max(axis=2) == 0).any(axis=0)
+    edge = (np.abs(pictures[0][..., :3].astype(int) - tone("iconic")).max(axis=2) == 0).any(axis=0)
     seen = np.flatnonzero(edge)
     assert abs(seen.min() - (needle - 2.0 * 60)) <= 2  # it began two seconds ago, at 60 pixels a second
     assert abs(seen.max() - (needle - 1.0 * 60)) <= 3
@@ -230,7 +302,7 @@ def test_the_bar_of_the_whole_fills() -> None:
     whole = Whole([Story()], 100, 10, 4.0)
     pictures = []
     for share in (0.0, 0.25, 1.0):
-        into = np.zeros((10, 100, 3), np.uint8)
+        into = np.zeros((10, 100, 4), np.uint8)
         whole.draw(share, into)
         pictures.append(into)
     changed = (pictures[0] != pictures[1]).any(axis=(0, 2))
@@ -246,9 +318,10 @@ def test_titles_say_what_goes_on_when_it_goes_on() -> None:
     titles = Titles(Frame(1, 256, 256, 30, 4.0), ["name"], [told], speech.wave)
 
     def drawn(seconds: float) -> np.ndarray:
-        onto = np.full((256, 256, 3), BACKDROP, np.uint8)
+        onto = np.full((256, 256, 4), (*BACKDROP, 255), np.uint8)
         titles.draw(round(seconds * 30), onto)
-        return onto
+        assert (onto[..., 3] == 255).all()
+        return onto[..., :3]
 
     stage = slice(0, 256 - titles.panel_px)
     before, during = drawn(first.start_s - 0.1)[stage], drawn((first.start_s + first.end_s) / 2)[stage]
@@ -263,7 +336,7 @@ def test_titles_say_what_goes_on_when_it_goes_on() -> None:
 def test_titles_fit_into_small_and_odd_pictures(size: tuple[int, int]) -> None:
     scene = small_scene(4.0, name="a very long name " * 20)
     titles = Titles(Frame(1, *size, 30, 4.0), [scene.name], [story_of(scene)], scene.speech.wave)
-    onto = np.zeros((size[1], size[0], 3), np.uint8)
+    onto = np.zeros((size[1], size[0], 4), np.uint8)
     for picture in range(0, 120, 7):
         titles.draw(picture, onto)
     assert 0 < titles.panel_px < size[1] / 2

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from raggesture.body.joints import JOINTS_OF_PART, N_EXPRESSIONS
-from raggesture.body.smplx_file import PACKAGE_ARRAYS, SmplxFile, read_smplx_file, wrong
+from raggesture.body.smplx_file import PACKAGE_ARRAYS, SmplxFile, read_newest_smplx_file, wrong
 from raggesture.motion import N_BETAS, Motion
 from raggesture.resources import sha256_of
 
@@ -29,9 +29,7 @@ _BATCH = 64
 
 def _read(path: Path) -> SmplxFile:
     """The file with all that the package wants, of the size that it takes for granted."""
-    found = read_smplx_file(path, also=PACKAGE_ARRAYS)
-    if found.shapedirs.shape[2] != N_BETAS + N_EXPRESSIONS:
-        raise wrong(path, f"shapedirs is {found.shapedirs.shape}, not the body of 2020 with {N_BETAS} shapes and {N_EXPRESSIONS} expressions")
+    found = read_newest_smplx_file(path, also=PACKAGE_ARRAYS)
     vertices = len(found.v_template)
     if vertices <= _HIGHEST_VERTEX:
         raise wrong(path, f"{vertices} vertices, not SMPL-X's 10475")

@@ -106,6 +106,18 @@ def read_smplx_file(path: Path, also: tuple[str, ...] = ()) -> SmplxFile:
     )  # fmt: skip
 
 
+def read_newest_smplx_file(path: Path, also: tuple[str, ...] = ()) -> SmplxFile:
+    """The same for who needs all of the 300 shapes and 100 expressions: only the file of 2020 has them.
+
+    Raises:
+        ModelError: as ``read_smplx_file``, and for an older file.
+    """
+    found = read_smplx_file(path, also)
+    if found.shapedirs.shape[2] != N_SHAPES + N_EXPRESSIONS:
+        raise wrong(path, f"shapedirs is {found.shapedirs.shape}, not the body of 2020 with {N_SHAPES} shapes and {N_EXPRESSIONS} expressions")
+    return found
+
+
 def _plain_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
     check_there(path)
     try:

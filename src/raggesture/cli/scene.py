@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raggesture.plugins.hookspecs import Ghost, Second
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
     from raggesture.types import Speech
 
 
+def _unheard(what: str, share: float) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """See ``raggesture.plugins.hookspecs``; ``trace`` is plain JSON data."""
+    """See ``raggesture.plugins.hookspecs``; ``trace`` is plain JSON data, ``progress`` what an exporter may call with a few words and a share."""
 
     name: str
     motion: Motion
@@ -25,12 +30,19 @@ class Scene:
     trace: dict[str, Any] | None
     ghosts: tuple[Ghost, ...] = ()
     second: Second | None = None
+    progress: Callable[[str, float], None] = _unheard
 
     @classmethod
     def of(cls, generation: Generation, index: Index | None = None) -> Scene:
         """The scene of a generation; with the index that its exemplars were found in, they are its ghosts."""
         ghosts = () if index is None else ghosts_of(generation.trace, index)
         return cls(generation.name, generation.motion, generation.speech, generation.trace.to_json(), ghosts)
+
+
+def heard(scene: Scene, progress: Callable[[str, float], None], name: str, start: float = 0.0, part: float = 1.0) -> Scene:
+    """The scene, so that its exporter moves a bar: from ``start``, by ``part`` of all of it, with ``name`` (of file and format) before what it says."""
+    progress(name, start)
+    return replace(scene, progress=lambda what, share: progress(f"{name}: {what}", start + part * min(max(share, 0.0), 1.0)))
 
 
 def ghosts_of(trace: Trace, index: Index) -> tuple[Ghost, ...]:

@@ -7,7 +7,6 @@ Source: METHOD part I (a) "Joints and parts", "Contacts".
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from raggesture.body.features import CONTACT_DISTANCE_M
-from raggesture.body.joints import CONTACT_JOINTS, N_EXPRESSIONS, N_JOINTS
-from raggesture.errors import ModelError
+from raggesture.body.joints import CONTACT_JOINTS, N_JOINTS, PARENTS
+from raggesture.body.smplx_file import read_newest_smplx_file
 from raggesture.motion import N_BETAS, Motion
 
 _CHUNK = 2048
@@ -30,31 +29,17 @@ class SmplxJoints:
 
     rest: NDArray[np.float64]
     shapes: NDArray[np.float64]
-    parents: tuple[int, ...]
 
     @classmethod
     def of_file(cls, path: Path) -> SmplxJoints:
         """Read ``SMPLX_NEUTRAL_2020.npz``. No pickle is loaded.
 
         Raises:
-            ModelError: the file is missing or is no such body.
+            ModelError: the file is missing or is no such body; says where to get it.
         """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                template, shapes, regressor = (np.asarray(archive[key], np.float64) for key in ("v_template", "shapedirs", "J_regressor"))
-                parents = tuple(int(parent) for parent in np.asarray(archive["kintree_table"])[0].astype(np.int32)[:N_JOINTS])
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, IndexError) as fault:
-            raise ModelError(
-                f"{path}: cannot be read ({type(fault).__name__} {fault}); expected SMPLX_NEUTRAL_2020.npz of smpl-x.is.tue.mpg.de - check the path"
-            ) from fault
-        if regressor.shape[0] < N_JOINTS or shapes.ndim != 3 or shapes.shape[2] < N_BETAS + N_EXPRESSIONS:
-            raise ModelError(
-                f"{path}: {regressor.shape[0]} joints, shapes {shapes.shape}; expected {N_JOINTS} joints, {N_BETAS} betas and {N_EXPRESSIONS} expressions - "
-                "take the file of 2020"
-            )
-        columns = [*range(N_BETAS), *range(N_BETAS, N_BETAS + N_EXPRESSIONS)]
-        regressor = regressor[:N_JOINTS]
-        return cls(regressor @ template, np.einsum("jv,vcs->jcs", regressor, shapes[:, :, columns]), parents)
+        found = read_newest_smplx_file(path)
+        regressor = np.asarray(found.J_regressor, np.float64)
+        return cls(regressor @ np.asarray(found.v_template, np.float64), np.einsum("jv,vcs->jcs", regressor, np.asarray(found.shapedirs, np.float64)))
 
     @torch.no_grad()
     def positions(self, motion: Motion, betas: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -67,7 +52,7 @@ class SmplxJoints:
             local = roma.rotvec_to_rotmat(torch.from_numpy(np.array(piece.rotations, np.float64)))
             world, place = [local[:, 0]], [rest[:, 0]]
             for joint in range(1, N_JOINTS):
-                parent = self.parents[joint]
+                parent = PARENTS[joint]
                 place.append(place[parent] + (world[parent] @ (rest[:, joint] - rest[:, parent])[..., None])[..., 0])
                 world.append(world[parent] @ local[:, joint])
             done.append(torch.stack(place, dim=1).numpy() + piece.translation[:, None])

@@ -24,6 +24,7 @@ from scipy.spatial.transform import Rotation
 from raggesture.body.joints import JOINT_NAMES, N_JOINTS, PARENTS
 from raggesture.body.skeleton import rest_joints
 from raggesture.export.checks import check_animated
+from raggesture.export.progress import Told, told_to
 from raggesture.motion import Motion
 from raggesture.plugins.hookspecs import Exporter, Scene, hookimpl
 
@@ -132,7 +133,7 @@ def hierarchy() -> str:
     return "\n".join(("HIERARCHY", *_joint_lines(0, 0))) + "\n"
 
 
-def _write_frames(motion: Motion, stream: TextIO) -> None:
+def _write_frames(motion: Motion, stream: TextIO, told: Told) -> None:
     order = list(file_order())
     rest = rest_joints()[0].astype(np.float64)
     line = " ".join(["%.4f"] * (3 + 3 * N_JOINTS)) + "\n"
@@ -143,6 +144,8 @@ def _write_frames(motion: Motion, stream: TextIO) -> None:
         places = CM_PER_M * (motion.translation[block].astype(np.float64) + rest)  # (f, 3)
         rows = np.concatenate([places, angles.reshape(len(angles), -1)], axis=1).round(4) + 0.0  # (f, 168); + 0.0: no "-0.0000"
         stream.writelines(line % tuple(row) for row in rows.tolist())
+        done = start + len(rows)
+        told(f"frame {done} of {motion.frames}", done / motion.frames)
 
 
 class BvhExporter:
@@ -166,7 +169,7 @@ class BvhExporter:
         with path.open("w", encoding="ascii", newline="\n") as stream:
             stream.write(hierarchy())
             stream.write(f"MOTION\nFrames: {motion.frames}\nFrame Time: {1 / motion.fps:.10f}\n")
-            _write_frames(motion, stream)
+            _write_frames(motion, stream, told_to(scene))
 
 
 @hookimpl

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from raggesture.clock import SAMPLE_RATE_HZ
 from raggesture.errors import InputError
 from raggesture.export.ghosts import ghost_tracks
+from raggesture.export.progress import Told, told_to
 from raggesture.export.tracks import Mannequin, Track, companded_track, floor_height_m, mannequin, motion_tracks, peaks, skeleton_data, voice_track
 from raggesture.plugins.hookspecs import Exporter, Ghost, Scene, SceneOfTwo, SceneWithGhosts, Second, hookimpl
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 PAGE_DIR = Path(__file__).parent / "page"
 LONG_S = 600.0
 """From this many seconds on the voice is kept in 8 bits: an hour in 16 would be 100 MB of the page."""
+_VOICE_FROM, _PAGE_FROM = 0.3, 0.95
+"""Shares of the time a page takes, measured on ten minutes: when the motion is packed, and when the voice is too."""
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
@@ -97,6 +100,8 @@ def _voice_data(speech: Speech, blocks: Blocks) -> dict[str, Any]:
 
 def page_data(scene: Scene, blocks: Blocks) -> dict[str, Any]:
     """All that the page's program reads, but for the large tracks, which go into ``blocks``."""
+    told = told_to(scene)
+    told("the motion", 0.0)
     data: dict[str, Any] = {
         "name": scene.name,
         **_body_data(scene.motion, blocks),
@@ -112,7 +117,9 @@ def page_data(scene: Scene, blocks: Blocks) -> dict[str, Any]:
     if scene.speech is not None:
         data["words"] = [{"text": word.text, "start": word.start, "end": word.end} for word in scene.speech.transcript.words]
         if scene.speech.wave.size:
+            told("the voice", _VOICE_FROM)
             data |= _voice_data(scene.speech, blocks)
+    told("the page", _PAGE_FROM)
     return data
 
 
@@ -149,6 +156,7 @@ class _Together:
     trace: Any
     ghosts: tuple[Ghost, ...]
     second: Second | None
+    progress: Told
 
 
 class HtmlExporter:
@@ -180,7 +188,7 @@ class HtmlExporter:
         first, other = scenes
         ghosts = first.ghosts if isinstance(first, SceneWithGhosts) else ()
         second = Second(other.motion, (first.name, other.name))
-        self.write(_Together(first.name, first.motion, first.speech, first.trace, tuple(ghosts), second), path)
+        self.write(_Together(first.name, first.motion, first.speech, first.trace, tuple(ghosts), second, told_to(first)), path)
 
 
 @hookimpl

@@ -209,6 +209,13 @@ class SceneOfTwo(Protocol):
     second: Second | None
 
 
+@runtime_checkable
+class SceneWithProgress(Protocol):
+    """A scene that is told how far its file is: ``progress(what, share)``, a few words and 0 to 1. Exporters ask with ``isinstance``, or do not."""
+
+    progress: Callable[[str, float], None]
+
+
 class HookSpecs:
     """The hooks of raggesture. Each returns a list of classes."""
 

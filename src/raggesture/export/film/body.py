@@ -20,7 +20,7 @@ from raggesture.body.smplx_file import POSEDIRS, read_smplx_file
 from raggesture.export.film import shaders
 from raggesture.export.film.look import CLAY
 from raggesture.export.film.poses import Pose, Poses
-from raggesture.export.film.skins import linear
+from raggesture.export.film.skins import box_corners, linear
 
 BLOCK = 16
 """Pictures whose vertices are found at once: 6 MB of a body of 10,475 vertices."""
@@ -89,6 +89,7 @@ class BodySkin:
     def __init__(self, context: Any, body: Body, poses: Poses) -> None:
         self._body, self._poses = body, poses
         self._start, self._block = -1, np.zeros((0, 0, 3), np.float32)
+        self.hull = np.zeros((0, 3), np.float32)
         vertices, faces = len(body.template), body.faces
         corners = np.repeat(np.arange(len(faces)), 3)
         self._around = csr_array((np.ones(faces.size, np.float32), (faces.ravel(), corners)), shape=(vertices, len(faces)))
@@ -107,6 +108,7 @@ class BodySkin:
             part = self._poses.at(start, start + BLOCK)
             self._block, self._start = self._body.vertices(part.rotations, part.translation, part.expression), start
         vertices = self._block[picture - start]
+        self.hull = box_corners(vertices)
         corners = vertices[self._body.faces]  # (N, 3, 3)
         normals = self._around @ np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         self._places.write(np.concatenate([vertices, normals], axis=1).astype("f4").tobytes())

@@ -18,6 +18,8 @@ WIDE_M = 1.5
 """So much is always seen across, however narrow the picture."""
 FOLLOW_S = 3.0
 NEAR_M, FAR_M = 0.1, 60.0
+TO_SUN = np.array([1.5, 3.4, 2.6]) / math.sqrt(1.5**2 + 3.4**2 + 2.6**2)
+SUN_REACH_M = 1.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,15 @@ class Camera:
         towards = np.array(stand.towards) / np.linalg.norm(stand.towards)
         eye = target + towards * max(stand.tall_m, WIDE_M / aspect) / 2 / half
         return cls(_perspective(half, aspect) @ _looking(eye, target), eye, size)
+
+    def box(self, points: NDArray[np.floating]) -> tuple[int, int, int, int]:
+        """The part of the picture (left, top, right, bottom) outside of which nothing lies that the points (P, 3) m enclose; the whole if one is behind."""
+        if (points.astype(np.float64) @ self.matrix[3, :3] + self.matrix[3, 3]).min() <= NEAR_M:
+            return (0, 0, *self.size)
+        places = self.pixels(points)
+        left, top = (np.floor(places.min(axis=0)) - 1).clip(0, self.size).astype(int).tolist()
+        right, bottom = (np.ceil(places.max(axis=0)) + 1).clip(0, self.size).astype(int).tolist()
+        return left, top, right, bottom
 
     def pixels(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """(..., 3) m -> (..., 2) pixels."""

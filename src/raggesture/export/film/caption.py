@@ -90,12 +90,12 @@ class Caption:
         return Now(row, begun - 1 if speaking else -1, begun)
 
     def band(self, seconds: float) -> NDArray[np.uint8]:
-        """(height, width, 3)."""
+        """(height, width, 4)."""
         return self._drawn(self.now(seconds))
 
     def _draw(self, now: Now) -> NDArray[np.uint8]:
         width, height = self._size
-        image = Image.new("RGB", self._size, PAPER)
+        image = Image.new("RGBA", self._size, PAPER)
         if now.line < 0:
             return np.asarray(image)
         pen, typeface, px = ImageDraw.Draw(image), font(self._type_px), self._type_px

@@ -24,6 +24,7 @@ from raggesture.export.film.skins import BonesSkin, Skin
 from raggesture.export.film.stage import NoStageError, Stage
 from raggesture.export.film.story import story_of
 from raggesture.export.film.titles import Frame, Titles
+from raggesture.export.progress import told_to
 from raggesture.plugins.hookspecs import Scene
 
 _LOG = logging.getLogger("raggesture")
@@ -65,6 +66,7 @@ def film_of(scenes: Sequence[Scene], path: Path, options: FilmOptions | None = N
 
     The film is as long as the longest motion; the others hold their last pose. The voice is cut or filled with silence to that length.
     The same scenes give the same pictures on the same driver (the file's bytes may differ with the encoder's version).
+    The first scene is told of each picture, if it listens.
 
     Raises:
         InputError: no scene, or a motion without frames.
@@ -85,14 +87,16 @@ def film_of(scenes: Sequence[Scene], path: Path, options: FilmOptions | None = N
         _artists(poses, size, options) as artists,
         Encoder(path, (frame.columns * frame.width, frame.height), options.fps, options.crf, voice=wave.size > 0) as out,
     ):
+        told = told_to(scenes[0])
         whole = np.full((frame.height, frame.columns * frame.width, 4), 255, np.uint8)
         for picture in range(pictures):
             for column, artist in enumerate(artists):
                 drawn = artist.draw(picture)
                 whole[: size[1], column * size[0] : (column + 1) * size[0], : drawn.shape[2]] = drawn
             if titles:
-                titles.draw(picture, whole[..., :3])
+                titles.draw(picture, whole)
             out.add(whole, _between(wave, picture, options.fps))
+            told(f"picture {picture + 1} of {pictures}", (picture + 1) / pictures)
 
 
 def _between(wave: NDArray[np.float32], picture: int, fps: int) -> NDArray[np.float32]:

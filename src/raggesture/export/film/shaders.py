@@ -35,7 +35,7 @@ void main() {
 """
 SHADOW_FRAGMENT = "#version 330\nvoid main() {}"
 BODY_VERTEX = """
-uniform mat4 camera; uniform mat4 sun;
+uniform mat4 camera; uniform mat4 sun; uniform float floor_m;
 out vec3 v_at; out vec3 v_facing; out vec3 v_colour; out vec3 v_sun;
 void main() {
     vec3 at, facing;
@@ -44,6 +44,7 @@ void main() {
     v_sun = (sun * vec4(at + 0.012 * normalize(facing), 1)).xyz * 0.5 + 0.5;
     gl_Position = camera * vec4(at, 1);
     gl_Position.y = -gl_Position.y;
+    gl_ClipDistance[0] = at.y - floor_m;
 }
 """
 BODY_FRAGMENT = """
@@ -62,18 +63,34 @@ void main() {
     vec3 light = v_colour * (sky + vec3(1.12, 1.00, 0.84) * sun) + edge * edge * edge * vec3(0.10, 0.11, 0.14) * (0.3 + 0.7 * up);
     light += shine * 0.14 * lit;
     light = light * (2.51 * light + 0.03) / (light * (2.43 * light + 0.59) + 0.14);
-    pixel = vec4(pow(clamp(light, 0.0, 1.0), vec3(1.0 / 2.2)), 1);
+    light = clamp(light, 0.0, 1.0);
+    vec3 root = sqrt(light);
+    pixel = vec4(1.00817 * root + 0.06973 * sqrt(root) - 0.0798 * light, 1);  // to the power of 1 / 2.2, within half of an 8-bit step; pow costs a sixth of all
+}
+"""
+LAID_VERTEX = """
+#version 330
+in vec2 corner;
+void main() { gl_Position = vec4(corner, 0, 1); }
+"""
+LAID_FRAGMENT = """
+#version 330
+uniform sampler2DMS drawn; uniform ivec2 corner_px;
+out vec4 pixel;
+void main() {
+    vec4 sum = vec4(0);
+    for (int k = 0; k < SAMPLES; k++) sum += texelFetch(drawn, ivec2(gl_FragCoord.xy) - corner_px, k);
+    pixel = sum / SAMPLES;
 }
 """
 FLOOR_VERTEX = """
 #version 330
-uniform mat4 camera; uniform mat4 sun; uniform vec3 middle; uniform vec2 aside; uniform float reach;
-in vec2 corner;
+uniform mat4 camera; uniform mat4 sun;
+in vec3 vertex;
 out vec3 v_at; out vec3 v_sun;
 void main() {
-    vec3 at = middle + vec3(corner.x * reach + aside.x, 0, corner.y * reach + aside.y);
-    v_at = at; v_sun = (sun * vec4(at, 1)).xyz * 0.5 + 0.5;
-    gl_Position = camera * vec4(at, 1);
+    v_at = vertex; v_sun = (sun * vec4(vertex, 1)).xyz * 0.5 + 0.5;
+    gl_Position = camera * vec4(vertex, 1);
     gl_Position.y = -gl_Position.y;
 }
 """
@@ -81,9 +98,10 @@ FLOOR_FRAGMENT = """
 #version 330
 #ifdef NEAR
 uniform sampler2DShadow shade; uniform vec4 feet[2]; uniform vec2 aside; uniform float reach; uniform vec2 heights; uniform float blur;
+in vec3 v_sun;
 #endif
 uniform vec3 middle; uniform vec3 backdrop; uniform vec3 ground; uniform vec3 line;
-in vec3 v_at; in vec3 v_sun;
+in vec3 v_at;
 out vec4 pixel;
 float stripe(float at) {
     float wide = max(fwidth(at), 1e-6);

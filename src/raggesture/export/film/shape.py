@@ -78,6 +78,8 @@ _COARSEST_M = 0.0038
 """Coarser than for such pixels, parts no longer close at the joints."""
 CASTING = Grid(0.016, 0.026, 0.036, 0.036)
 _RIM_COSINE = 0.8
+_FACE_PX = 3.0
+"""So long is a side of a face of the eyes, brows, nose and mouth."""
 
 
 def _rims(shape: Shape) -> NDArray[np.bool_]:
@@ -141,8 +143,10 @@ def _skin() -> tuple[Shape, NDArray[np.int64]]:
     return Shape(vertices, normals_of(vertices, faces), faces, bones, weights.astype(np.float32), colours), groups
 
 
-def _ball(centre: NDArray[np.floating], axes: tuple[float, float, float], colour: Colour, bone: int, around: int = 16, along: int = 10) -> Shape:
-    """An ellipsoid."""
+def _ball(centre: NDArray[np.floating], axes: tuple[float, float, float], colour: Colour, bone: int, pixel_m: float) -> Shape:
+    """An ellipsoid, of no more faces than can be told apart where a pixel has the size ``pixel_m``."""
+    around = int(np.clip(round(2 * np.pi * max(axes) / pixel_m / _FACE_PX), 8, 16))
+    along = around * 5 // 8
     turn, rise = np.meshgrid(np.arange(around) / around * 2 * np.pi, np.linspace(0, np.pi, along + 1))
     unit = np.stack([np.sin(rise) * np.cos(turn), np.cos(rise), np.sin(rise) * np.sin(turn)], axis=-1).reshape(-1, 3)
     corner = np.arange(along)[:, None] * around + np.arange(around)
@@ -195,6 +199,6 @@ def wooden(pixel_m: float) -> Wooden:
     mouth = np.zeros(3)
     for colour, x, y, out, axes, bone in _FEATURES:
         centre = np.array([x, y, _front_m(skin.vertices, x, y) + out])
-        face.append(_ball(centre, axes, colour, bone))
+        face.append(_ball(centre, axes, colour, bone, pixel_m))
         mouth = centre if bone == MOUTH else mouth
     return Wooden(joined([thinned(skin, groups, Grid.for_pixels(pixel_m)), *face]), thinned(skin, groups, CASTING), mouth)

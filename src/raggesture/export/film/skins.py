@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,21 +14,59 @@ from raggesture.export.film.shape import N_BONES, Shape, Wooden
 
 
 class Skin(Protocol):
-    """A body that the stage can draw. ``lit`` and ``cast`` are vertex arrays: with light, and for its shadow."""
+    """A body that the stage can draw. ``lit`` and ``cast`` are vertex arrays: with light, and for its shadow.
+
+    ``hull`` (P, 3) m: points that enclose the body in the pose it was put into.
+    """
 
     lit: Any
     cast: Any
+    hull: NDArray[np.floating]
 
     def put(self, pose: Pose, picture: int) -> None:
         """Put the body into the pose of a picture."""
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rooms:
+    """Where each bone's vertices are in the rest pose: ``bones`` (B,) that have any, ``corners`` (B, 8, 3) m of the box around them.
+
+    A vertex is a weighted mean of where its bones take it, so the boxes that the bones carry along enclose the surface in every pose.
+    """
+
+    bones: NDArray[np.intp]
+    corners: NDArray[np.float32]
+
+    def moved(self, bones: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(56, 3, 4) -> (8 B, 3) m."""
+        places = bones[self.bones]
+        return (self.corners @ places[:, :, :3].transpose(0, 2, 1) + places[:, None, :, 3]).reshape(-1, 3)
+
+
+def rooms_of(shape: Shape) -> Rooms:
+    """The rooms of a surface."""
+    bones, boxes = [], []
+    for bone in range(N_BONES):
+        mine = shape.vertices[((shape.bones == bone) & (shape.weights > 0)).any(axis=1)]
+        if len(mine):
+            bones.append(bone)
+            boxes.append(box_corners(mine))
+    return Rooms(np.array(bones), np.stack(boxes))
+
+
+def box_corners(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(P, 3) -> (8, 3): the corners of the box around them."""
+    ends = np.stack([points.min(axis=0), points.max(axis=0)])  # (2, 3)
+    return np.stack([ends[[a, b, c], [0, 1, 2]] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+
+
 class BonesSkin:
     """The mannequin: surfaces bound to bones; the card moves their vertices."""
 
     def __init__(self, context: Any, body: Wooden) -> None:
-        self._mouth = body.mouth
+        self._mouth, self._rooms = body.mouth, rooms_of(body.shape)
+        self.hull = np.zeros((0, 3), np.float32)
         self._bones = context.buffer(reserve=N_BONES * 3 * 16)
         head = shaders.SKINNED.replace("BONES3", str(3 * N_BONES))
         self.lit = _bound(context, context.program(head + shaders.BODY_VERTEX, shaders.BODY_FRAGMENT), body.shape)
@@ -37,7 +76,9 @@ class BonesSkin:
 
     def put(self, pose: Pose, picture: int) -> None:
         """See ``Skin``."""
-        self._bones.write(pose.bones(self._mouth).tobytes())
+        bones = pose.bones(self._mouth)
+        self.hull = self._rooms.moved(bones)
+        self._bones.write(bones.tobytes())
         self._bones.bind_to_uniform_block(0)
 
 

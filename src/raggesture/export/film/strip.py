@@ -45,7 +45,7 @@ class Strip:
         self._tiles = lru_cache(_CACHED)(self._tile)
 
     def draw(self, picture: int, into: NDArray[np.uint8]) -> None:
-        """Draw the strip of one picture into (height, width, 3)."""
+        """Draw the strip of one picture into (height, width, 4)."""
         needle = round(self._width * NEEDLE)
         left = picture * self._step - needle
         tile = TILE_S * self._rate
@@ -57,11 +57,11 @@ class Strip:
                 into[:, x : x + wide] = self._tiles(row, played)[:, at : at + wide]
                 x += wide
         thick = max(round(2 * self._scale), 1)
-        into[:, needle : needle + thick] = ACCENT
+        into[:, needle : needle + thick] = (*ACCENT, 255)
 
     def _tile(self, row: int, played: bool) -> NDArray[np.uint8]:
         rate, start_s = self._rate, row * TILE_S
-        image = Image.new("RGB", (TILE_S * rate, self.height), CARD)
+        image = Image.new("RGBA", (TILE_S * rate, self.height), CARD)
         pen = ImageDraw.Draw(image)
         for lane, story in enumerate(self._stories):
             for gesture in story.gestures:
@@ -111,7 +111,7 @@ class Whole:
         self._width = width
         pictures = []
         for ground in (LINE, ACCENT):
-            image = Image.new("RGB", (width, height), PAPER)
+            image = Image.new("RGBA", (width, height), PAPER)
             pen = ImageDraw.Draw(image)
             lane = height * 0.55
             pen.rectangle((0, lane, width, height), fill=ground)
@@ -124,6 +124,6 @@ class Whole:
         self._ahead, self._behind = pictures
 
     def draw(self, share: float, into: NDArray[np.uint8]) -> None:
-        """Draw it into (height, width, 3), ``share`` of the film being over."""
+        """Draw it into (height, width, 4), ``share`` of the film being over."""
         at = round(self._width * min(max(share, 0.0), 1.0))
         into[:, :at], into[:, at:] = self._behind[:, :at], self._ahead[:, at:]

@@ -38,7 +38,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class _Patch:
-    """Something to lay over the picture: (h, w, 3) and how much of it (h, w, 1), both uint16."""
+    """Something to lay over the picture: (h, w, 4), opaque, and how much of it (h, w, 1), both uint16."""
 
     colour: NDArray[np.uint16]
     cover: NDArray[np.uint16]
@@ -75,14 +75,14 @@ class Titles:
         self._patch = lru_cache(8)(self._chip)
 
     def draw(self, picture: int, onto: NDArray[np.uint8]) -> None:
-        """Draw the titles of one picture onto (height, width, 3)."""
+        """Draw the titles of one picture onto (height, width, 4)."""
         seconds = picture / self._frame.fps
         panel = onto[onto.shape[0] - self.panel_px :]
         caption, strip = self._caption_px, self._strip.height
         panel[:caption] = self._caption.band(seconds)
         self._strip.draw(picture, panel[caption : caption + strip])
         below = panel[caption + strip :]
-        below[:] = PAPER
+        below[:] = (*PAPER, 255)
         top = (below.shape[0] - self._whole_px) // 2
         wide = panel.shape[1] - 2 * self._pad - self._clock_px
         if wide > 0:
@@ -102,7 +102,7 @@ class Titles:
             self._patch(column, gesture).onto(onto[:, left : left + self._frame.width], pad, pad + round(36 * self._frame.scale), max(share, 0.0))
 
     def _clock_of(self, seconds: int, height: int) -> NDArray[np.uint8]:
-        image = Image.new("RGB", (self._clock_px + self._pad, height), PAPER)
+        image = Image.new("RGBA", (self._clock_px + self._pad, height), PAPER)
         typeface = font(round(15 * self._frame.scale))
         text = f"{clock_text(seconds)} / {clock_text(self._frame.seconds)}"
         ImageDraw.Draw(image).text((self._clock_px, height / 2), text, fill=SOFT, font=typeface, anchor="rm")
@@ -135,4 +135,6 @@ class Titles:
 
 def _patch(image: Image.Image) -> _Patch:
     values = np.asarray(image).astype(np.uint16)
-    return _Patch(values[..., :3], values[..., 3:])
+    cover = values[..., 3:].copy()
+    values[..., 3] = 255  # the picture's own fourth channel stays what it is
+    return _Patch(values, cover)
