@@ -34,7 +34,7 @@ class DenoiserTable(Table):
     condition_dim: Positive = 64
     attention: Literal["linear", "softmax"] = "linear"
     modulation: Literal["stylization", "adaln"] = "stylization"
-    conditioning: Literal["frames", "chunks"] = "frames"
+    conditioning: Literal["frames", "chunks", "joint-chunks"] = "frames"
     prediction: Literal["x0", "v"] = "x0"
     masked_tokens: tuple[int, ...] = (10, 21, 32)
     dropout: Share = 0.0

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from raggesture.corpus.starter.choreograph import choreograph
-from raggesture.corpus.starter.lexicon import load_lexicon
+from raggesture.corpus.starter.lexicon_file import load_lexicon
 from raggesture.corpus.starter.style import STYLES
 from raggesture.types import Cues, Relation, Transcript, Word
 

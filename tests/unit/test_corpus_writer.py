@@ -14,7 +14,7 @@ from corpus_fakes import hum
 from raggesture.corpus.annotations import gesture_of, kind_of
 from raggesture.corpus.beat2 import read_corpus
 from raggesture.corpus.clip import GestureLabel
-from raggesture.corpus.starter.lexicon import load_lexicon
+from raggesture.corpus.starter.lexicon_file import load_lexicon
 from raggesture.corpus.starter.style import STYLES
 from raggesture.corpus.starter.texts import write_passages
 from raggesture.corpus.starter.writer import make_take, plan_jobs, split_of, write_corpus

@@ -17,7 +17,9 @@ from raggesture.models.mixing import CONDITION_ONLY, Mixing, bind
 BASE = DenoiserConfig(latent_dim=6, text_dim=5, audio_dim=4, n_speakers=3, width=16, layers=2, heads=4, ff_dim=24, time_dim=20, condition_dim=8)
 SETTINGS = [
     replace(BASE, attention=attention, modulation=modulation, conditioning=conditioning, prediction=prediction)
-    for attention, modulation, conditioning, prediction in itertools.product(("linear", "softmax"), ("stylization", "adaln"), ("frames", "chunks"), ("x0", "v"))
+    for attention, modulation, conditioning, prediction in itertools.product(
+        ("linear", "softmax"), ("stylization", "adaln"), ("frames", "chunks", "joint-chunks"), ("x0", "v")
+    )
 ]
 IDS = [f"{c.attention}-{c.modulation}-{c.conditioning}-{c.prediction}" for c in SETTINGS]
 SEPARATORS = list(LatentLayout().separators)
@@ -83,8 +85,9 @@ def test_v_prediction_starts_as_the_linear_formula() -> None:
 
 
 @torch.no_grad()
-def test_a_chunk_hears_its_own_second_and_a_third_each_side() -> None:
-    denoiser, conditions = trained(replace(BASE, conditioning="chunks")), given(1)
+@pytest.mark.parametrize("conditioning", ["chunks", "joint-chunks"])
+def test_a_chunk_hears_its_own_second_and_a_third_each_side(conditioning) -> None:
+    denoiser, conditions = trained(replace(BASE, conditioning=conditioning)), given(1)
     before = denoiser.prepare(conditions).tokens
     text = conditions.text.clone()
     text[:, 60:64] += 1.0  # chunk 4 starts at frame 60; chunk 3 hears up to frame 64
@@ -92,6 +95,24 @@ def test_a_chunk_hears_its_own_second_and_a_third_each_side() -> None:
     assert before is not None and after is not None
     changed = (before != after).any(-1)[0].view(4, 10)
     assert changed.tolist() == [[k in (3, 4) for k in range(10)]] * 4
+
+
+@torch.no_grad()
+def test_in_joint_chunks_the_voice_says_where_in_the_word() -> None:
+    """What a word does to the tokens depends on the voice on its frames; where they are gathered apart it does not."""
+    words, quiet = given(1), given(1)
+    louder = words.audio.clone()
+    louder[:, 30:34] += 2.0
+    for conditioning, depends in (("chunks", False), ("joint-chunks", True)):
+        denoiser = trained(replace(BASE, conditioning=conditioning))
+        silent = torch.zeros_like(words.text)
+
+        def effect(audio: torch.Tensor, denoiser=denoiser, silent=silent) -> torch.Tensor:
+            spoken, mute = (denoiser.prepare(Conditions(text, audio, words.speaker)).tokens for text in (words.text, silent))
+            assert spoken is not None and mute is not None
+            return spoken - mute
+
+        assert (float((effect(louder) - effect(quiet.audio)).abs().max()) > 1e-4) == depends
 
 
 @torch.no_grad()

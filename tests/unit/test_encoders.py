@@ -11,7 +11,7 @@ import pytest
 from raggesture.clock import frames_of_seconds
 from raggesture.encoders.base import AudioEncoder, TextEncoder, frame_aligned
 from raggesture.encoders.minilm import MINILM_PACKAGE, MiniLmEncoder, utterances
-from raggesture.encoders.prosody import FEATURES, ProsodyEncoder
+from raggesture.encoders.prosody import FEATURES, AccentEncoder, ProsodyEncoder, nuclei
 from raggesture.encoders.registry import audio_encoder, text_encoder
 from raggesture.errors import ConfigError, InputError, ModelError
 from raggesture.resources import wheel_file
@@ -77,6 +77,50 @@ def test_prosody_events_are_on_their_frame() -> None:
     features = ProsodyEncoder().encode(wave)
     assert abs(int(np.argmax(features[:, 2])) - 15) <= 1
     assert features[16:20, 5].min() > 0.9 and features[:14, 5].max() < 0.1 and features[24:, 5].max() < 0.1
+
+
+def _bursts(at_s: tuple[float, ...], heights: tuple[float, ...]) -> np.ndarray:
+    """Tones that swell and fall about the given instants."""
+    time_s = np.arange(5 * 16000) / 16000
+    envelope = sum(height * np.exp(-0.5 * ((time_s - at) / 0.05) ** 2) for at, height in zip(at_s, heights, strict=True))
+    return (envelope * np.sin(2 * np.pi * 180 * time_s)).astype(np.float32)
+
+
+def test_accents_say_where_the_nuclei_are_and_how_strong() -> None:
+    at_s, heights = (1.02, 1.5, 2.31, 3.2), (0.1, 0.5, 0.1, 0.5)
+    wave = _bursts(at_s, heights)
+    features = AccentEncoder().encode(wave)
+    assert features.shape == (75, len(FEATURES) + 2)
+    np.testing.assert_array_equal(features[:, :12], ProsodyEncoder().encode(wave))
+    pulses, strong = features[:, 12], features[:, 13]
+    for at, height in zip(at_s, heights, strict=True):
+        around = slice(int(at * 15 - 0.5), int(at * 15 - 0.5) + 2)
+        assert pulses[around].sum() == pytest.approx(1, abs=0.01)
+        middle = (np.arange(75)[around] + 0.5) @ pulses[around] / 15 / pulses[around].sum()
+        assert middle == pytest.approx(at, abs=0.02), "the instant is kept to a part of a frame"
+        assert (strong[around].sum() > 1) == (height > 0.3)
+    assert pulses.sum() == pytest.approx(4, abs=0.05) and np.count_nonzero(pulses) <= 8
+
+
+def test_accents_carry_over_to_another_level_and_a_duller_microphone(wave: np.ndarray) -> None:
+    encoder = AccentEncoder()
+    clean = encoder.encode(wave)[:, 12]
+    np.testing.assert_allclose(encoder.encode((0.05 * wave).astype(np.float32))[:, 12], clean, atol=0.05)
+    dull = encoder.encode(np.convolve(wave, [0.25, 0.5, 0.25], mode="same").astype(np.float32))[:, 12]
+    assert np.corrcoef(clean, dull)[0, 1] > 0.85
+    assert 2 < clean.sum() / (len(clean) / 15) < 7, "as many nuclei a second as people speak syllables"
+
+
+def test_accents_of_silence_and_of_next_to_nothing() -> None:
+    encoder = AccentEncoder()
+    assert not encoder.encode(np.zeros(16000, np.float32)).any()
+    assert encoder.encode(np.zeros(1, np.float32)).shape == (frames_of_seconds(1 / 16000, 15), 14)
+    noise = np.random.default_rng(0).normal(0, 0.1, 1300).astype(np.float32)
+    assert np.isfinite(encoder.encode(noise)).all()
+    peaks, strength = nuclei(noise, np.full(9, -30.0, np.float32), -60.0)
+    assert len(peaks) == len(strength) == 0
+    with pytest.raises(InputError, match="finite"):
+        encoder.encode(np.full(100, np.nan, np.float32))
 
 
 def test_prosody_is_fast(wave: np.ndarray) -> None:

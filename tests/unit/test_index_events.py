@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from helpers_retrieval import ToyAudio, ToyText, make_clip, make_motion, toy_corpus
-from raggesture.corpus.starter.lexicon import load_lexicon
+from raggesture.corpus.starter.lexicon_file import load_lexicon
 from raggesture.errors import ModelError
 from raggesture.resources import PACK_NAME, packaged_dir, sha256_of
 from raggesture.retrieval.arrays import MappedArrays, encode_texts, write_arrays
@@ -57,7 +57,7 @@ def test_hands_of_the_packaged_gestures_are_those_of_the_lexicon() -> None:
     """Told from the motion alone, on authored gestures that overlap: at least four of five."""
     index, lexicon = Index.open(packaged_dir(PACK_NAME, "index")), {gesture.name: gesture for gesture in load_lexicon().gestures}
     known = [e for e in index.exemplars if e.kind in GESTURE_KINDS[1:] and e.gesture in lexicon]
-    right = [(e.hand == "both") == lexicon[e.gesture].two_handed for e in known]
+    right = [(e.hand == "both") == lexicon[e.gesture].main.two_handed for e in known]
     assert len(known) > 300 and np.mean(right) > 0.8
 
 

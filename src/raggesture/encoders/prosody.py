@@ -7,12 +7,16 @@ voice and microphone to another.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import find_peaks
 
 from raggesture.clock import MODEL_FPS, SAMPLE_RATE_HZ, frames_of_seconds, seconds_of_samples
 from raggesture.errors import InputError
 from raggesture.speech.pitch import RATE_HZ, energy_db, mel_db, pitch, semitones
+from raggesture.speech.prominence import detrended, lines_of_maxima, standardised
 
 _MEL_BANDS = 24
 _SHAPE_BANDS = 6
@@ -22,6 +26,9 @@ _GATE_DB = 30.0
 _BAND_RANGE_DB = 40.0
 """Range of one mel band below its own loudest frames, so that a duller microphone changes only its level."""
 _LIMIT = 4.0
+_NUCLEI_APART, _NUCLEUS_DB = 8, 2.0
+"""Peaks of the energy are nuclei from 80 ms and 2 dB apart."""
+_PITCH_WEIGHT = 0.7
 
 FEATURES = ("energy", "energy_slope", "onset", "pitch", "pitch_slope", "voicing", "mel_1", "mel_2", "mel_3", "mel_4", "mel_5", "mel_6")
 """Names of the dimensions, in order."""
@@ -50,14 +57,75 @@ class ProsodyEncoder:
         Raises:
             InputError: the wave is not one-dimensional or holds values that are not finite.
         """
-        if wave.ndim != 1 or not bool(np.isfinite(wave).all()):
-            raise InputError(f"wave: shape {wave.shape}; expected (N,) finite samples at 16 kHz - use load_audio")
-        frames = frames_of_seconds(seconds_of_samples(wave.shape[0], SAMPLE_RATE_HZ), MODEL_FPS)
-        energy = energy_db(wave)
-        loudest = float(np.percentile(energy, 98))
-        if frames == 0 or loudest < _SILENT_DB:
-            return np.zeros((frames, self.dim), dtype=np.float32)
-        return _to_model_rate(_tracks(wave, energy, loudest - _GATE_DB), frames)
+        heard = _heard(wave)
+        if heard.silent:
+            return np.zeros((heard.frames, self.dim), dtype=np.float32)
+        return _to_model_rate(_tracks(wave, heard.energy, heard.gate_db), heard.frames)
+
+
+class AccentEncoder:
+    """Prosody and where its accents are: the syllables' nuclei as pulses, and how much each stands out.
+
+    A gesture's stroke falls on a nucleus. Twelve smooth measures leave a network to find it; these two say where it is, to a part of a frame. A nucleus is
+    a peak of the energy; its strength is that of the line of wavelet maxima through it, as for words (``speech/prominence.py``), without their duration.
+    """
+
+    name = "accents"
+    dim = len(FEATURES) + 2
+    rate_hz = float(MODEL_FPS)
+    per_window = False
+
+    def encode(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N,) float32 at 16 kHz -> (F, 14) float32 in [-4, 4]: the twelve of prosody, pulses at nuclei, pulses times strength. Errors as there."""
+        heard = _heard(wave)
+        if heard.silent:
+            return np.zeros((heard.frames, self.dim), dtype=np.float32)
+        smooth = _to_model_rate(_tracks(wave, heard.energy, heard.gate_db), heard.frames)
+        peaks, strength = nuclei(wave, heard.energy, heard.gate_db)
+        pulses = np.stack([_pulses(peaks, np.ones_like(strength), heard.frames), _pulses(peaks, strength, heard.frames)], axis=1)
+        return np.asarray(np.clip(np.concatenate([smooth, pulses], axis=1), -_LIMIT, _LIMIT), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Heard:
+    """A wave's frames at the model's rate, its energy (M,) dB every 10 ms, the level above which it is speech."""
+
+    frames: int
+    energy: NDArray[np.float32]
+    gate_db: float
+    silent: bool
+
+
+def _heard(wave: NDArray[np.float32]) -> _Heard:
+    if wave.ndim != 1 or not bool(np.isfinite(wave).all()):
+        raise InputError(f"wave: shape {wave.shape}; expected (N,) finite samples at 16 kHz - use load_audio")
+    frames = frames_of_seconds(seconds_of_samples(wave.shape[0], SAMPLE_RATE_HZ), MODEL_FPS)
+    energy = energy_db(wave)
+    loudest = float(np.percentile(energy, 98))
+    return _Heard(frames, energy, loudest - _GATE_DB, frames == 0 or loudest < _SILENT_DB)
+
+
+def nuclei(wave: NDArray[np.float32], energy: NDArray[np.float32], gate_db: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Instants (K,) s of the syllables' nuclei, and their strengths (K,), the mean being 1."""
+    loud = energy > gate_db
+    level = np.maximum(energy.astype(np.float64), gate_db)
+    tone, _ = semitones(pitch(wave, energy))
+    falling = detrended(np.clip(tone.astype(np.float64), -8, 12))
+    signal = standardised(level, loud) + _PITCH_WEIGHT * standardised(falling, loud)
+    smooth = np.asarray(_smooth(energy, 5), np.float64)
+    peaks, _ = find_peaks(smooth, height=gate_db, distance=_NUCLEI_APART, prominence=_NUCLEUS_DB)
+    strength = lines_of_maxima(signal)[peaks]
+    return peaks / RATE_HZ, strength / max(float(strength.mean()) if len(strength) else 1.0, 1e-6)
+
+
+def _pulses(at_s: NDArray[np.float64], heights: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+    """(frames,) pulses, each shared by the two frames whose middles are nearest; where several meet, the highest counts."""
+    out = np.zeros(frames + 1)
+    place = np.clip(at_s * MODEL_FPS - 0.5, 0, frames - 1)
+    low = np.floor(place).astype(int)
+    for frame, share in ((low, 1 - (place - low)), (low + 1, place - low)):
+        np.maximum.at(out, frame, heights * share)
+    return out[:frames]
 
 
 def _tracks(wave: NDArray[np.float32], energy: NDArray[np.float32], gate: float) -> NDArray[np.float32]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from raggesture.encoders.base import AudioEncoder, TextEncoder
 from raggesture.encoders.bert import BertEncoder
 from raggesture.encoders.minilm import MiniLmEncoder
-from raggesture.encoders.prosody import ProsodyEncoder
+from raggesture.encoders.prosody import AccentEncoder, ProsodyEncoder
 from raggesture.encoders.wav2vec2 import Wav2Vec2Encoder
 from raggesture.errors import ConfigError, did_you_mean
 
 AUDIO_ENCODERS: Mapping[str, Callable[[Path | None, str], AudioEncoder]] = {
     ProsodyEncoder.name: lambda folder, device: ProsodyEncoder(),
+    AccentEncoder.name: lambda folder, device: AccentEncoder(),
     Wav2Vec2Encoder.name: Wav2Vec2Encoder,
 }
 TEXT_ENCODERS: Mapping[str, Callable[[Path | None, str], TextEncoder]] = {

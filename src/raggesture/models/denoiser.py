@@ -1,7 +1,8 @@
 """The denoiser: latent tokens of four body parts, a timestep and the speech in, clean latents out.
 
 The published network and ours are one class by configuration: attention ``linear`` | ``softmax``, modulation ``stylization`` | ``adaln``, conditioning
-``frames`` (cross attention to text, audio and speaker) | ``chunks`` (each second's own text and audio added to its tokens), prediction ``x0`` | ``v``.
+``frames`` (cross attention to text, audio and speaker) | ``chunks`` (each second's own text and audio added to its tokens) | ``joint-chunks`` (the same,
+word and voice meeting on every frame), prediction ``x0`` | ``v``.
 Separator tokens (10, 21, 32) influence nothing, so they are left out inside and come back as zeros. Whatever does not depend on x is computed once,
 in ``prepare``. Source: METHOD part I (b), "Measured cost"; TRAINING "The denoiser", "The whole chain in miniature".
 """
@@ -127,7 +128,8 @@ class Denoiser(nn.Module):
                 self.speaker_embedding = nn.Embedding(config.n_speakers, width)
                 nn.init.normal_(self.speaker_embedding.weight, std=1.0 / width)
         else:
-            self.chunk_conditions = ChunkConditions(config.text_dim, config.audio_dim, config.n_speakers, config.condition_dim, width)
+            joint = config.conditioning == "joint-chunks"
+            self.chunk_conditions = ChunkConditions(config.text_dim, config.audio_dim, config.n_speakers, config.condition_dim, width, joint=joint)
         self.temporal_decoder_blocks = nn.ModuleList([Layer(config) for _ in range(config.layers)])
         self.out = nn.Linear(width, config.latent_dim)
         nn.init.zeros_(self.out.weight)

@@ -15,7 +15,7 @@ RELEASED_MASK = (10, 20, 30)
 _CHOICES: dict[str, tuple[str, ...]] = {
     "attention": ATTENTION_KINDS,
     "modulation": MODULATION_KINDS,
-    "conditioning": ("frames", "chunks"),
+    "conditioning": ("frames", "chunks", "joint-chunks"),
     "prediction": ("x0", "v"),
 }
 
@@ -39,7 +39,7 @@ class DenoiserConfig:
     chunks: int = WINDOW_CHUNKS
     attention: AttentionKind = "linear"
     modulation: ModulationKind = "stylization"
-    conditioning: Literal["frames", "chunks"] = "frames"
+    conditioning: Literal["frames", "chunks", "joint-chunks"] = "frames"
     prediction: Literal["x0", "v"] = "v"
     masked_tokens: tuple[int, ...] = OUR_SEPARATORS
     dropout: float = 0.0

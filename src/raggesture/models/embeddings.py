@@ -48,10 +48,15 @@ class PositionTable(nn.Module):
 
 
 class ChunkConditions(nn.Module):
-    """Text and audio of a chunk (its own second and a third of a second each side) and the speaker, added to the chunk's tokens of each part."""
+    """Text and audio of a chunk (its own second and a third of a second each side) and the speaker, added to the chunk's tokens of each part.
 
-    def __init__(self, text_dim: int, audio_dim: int, n_speakers: int, condition_dim: int, width: int) -> None:
+    ``joint``: word and voice meet on every frame before they are gathered, so that a word can be told together with where in it the voice is strongest;
+    else they are gathered apart.
+    """
+
+    def __init__(self, text_dim: int, audio_dim: int, n_speakers: int, condition_dim: int, width: int, *, joint: bool = False) -> None:
         super().__init__()
+        self.joint = joint
         kernel = CHUNK_FRAMES + 2 * CONTEXT_FRAMES
         self.text_in = nn.Linear(text_dim, condition_dim)
         self.audio_in = nn.Linear(audio_dim, condition_dim)
@@ -70,15 +75,23 @@ class ChunkConditions(nn.Module):
                 f"conditions: {conditions.text.shape[1]} text and {conditions.audio.shape[1]} audio frames; expected the same multiple of {CHUNK_FRAMES} "
                 "- chunk conditions need features at 15 Hz"
             )
-        text = self._gather(conditions.text, self.text_in, self.text_conv, self.text_out)
+        if self.joint:
+            met = nn.functional.gelu(self.text_in(conditions.text) + self.audio_in(conditions.audio)) - nn.functional.gelu(self.audio_in(conditions.audio))
+            text = self._spread(self.text_conv(met.transpose(1, 2)), self.text_out)
+        else:
+            text = self._gather(conditions.text, self.text_in, self.text_conv, self.text_out)
         audio = self._gather(conditions.audio, self.audio_in, self.audio_conv, self.audio_out)
         speaker = conditions.speaker if conditions.speaker.ndim == 1 else conditions.speaker[:, 0]
         tokens = text + audio + self.speaker(speaker)[:, None]
         return tokens, self.null.to(tokens.dtype).expand_as(tokens)
 
+    @classmethod
+    def _gather(cls, features: Tensor, narrow: nn.Linear, conv: nn.Conv1d, spread: nn.Linear) -> Tensor:
+        return cls._spread(conv(narrow(features).transpose(1, 2)), spread)
+
     @staticmethod
-    def _gather(features: Tensor, narrow: nn.Linear, conv: nn.Conv1d, spread: nn.Linear) -> Tensor:
-        chunks = conv(narrow(features).transpose(1, 2)).transpose(1, 2)  # (B, C, D)
-        parts = spread(nn.functional.gelu(chunks)).unflatten(-1, (len(PARTS), -1))  # (B, C, 4, D)
+    def _spread(chunks: Tensor, spread: nn.Linear) -> Tensor:
+        """(B, D, C) of every second -> its tokens."""
+        parts = spread(nn.functional.gelu(chunks.transpose(1, 2))).unflatten(-1, (len(PARTS), -1))  # (B, C, 4, D)
         tokens: Tensor = parts.transpose(1, 2).flatten(1, 2)  # (B, 4 C, D), part by part
         return tokens

@@ -42,7 +42,7 @@ def word_prominence(wave: NDArray[np.float32], transcript: Transcript) -> tuple[
     signal = _signal(wave, energy, transcript)
     if signal is None:
         return (1.0,) * len(words), stress
-    strength = _lines_of_maxima(signal)
+    strength = lines_of_maxima(signal)
     raw = np.array([_peak(strength, word.start, word.end) for word in words])
     scale = float(raw.mean())
     if scale < 1e-6:
@@ -75,29 +75,30 @@ def _signal(wave: NDArray[np.float32], energy: NDArray[np.float32], transcript: 
         return None
     level = np.maximum(energy.astype(np.float64), floor)
     tone, _ = semitones(pitch(wave, energy))
-    falling = _detrended(np.clip(tone.astype(np.float64), -8, 12))
+    falling = detrended(np.clip(tone.astype(np.float64), -8, 12))
     index = np.arange(energy.shape[0])
     middles = [_frame((word.start + word.end) / 2) for word in words]
     letters = [max(len(word.text), 1) for word in words]
     lengths = [np.log(max(word.end - word.start, 0.03)) - 0.5 * np.log(size) for word, size in zip(words, letters, strict=True)]
     duration = np.where(inside, np.interp(index, middles, lengths), min(lengths))
-    parts = [_standardised(track, inside) for track in (level, falling, duration)]
+    parts = [standardised(track, inside) for track in (level, falling, duration)]
     return sum((weight * part for weight, part in zip(_WEIGHTS, parts, strict=True)), np.zeros(energy.shape[0]))
 
 
-def _standardised(track: Track, inside: NDArray[np.bool_]) -> Track:
+def standardised(track: Track, inside: NDArray[np.bool_]) -> Track:
+    """A track (M,) with mean 0 and spread 1 over the frames ``inside``."""
     spread = float(track[inside].std())
     return (track - float(track[inside].mean())) / max(spread, 1e-3)
 
 
-def _detrended(track: Track) -> Track:
+def detrended(track: Track) -> Track:
     """Take away what falls slowly (declination): a running mean over four seconds."""
     width = min(_frame(4.0), track.shape[0]) // 2 * 2 + 1
     padded = np.pad(track, width // 2, mode="edge")
     return np.asarray(track - np.convolve(padded, np.full(width, 1 / width), mode="valid"), dtype=np.float64)
 
 
-def _lines_of_maxima(signal: Track) -> Track:
+def lines_of_maxima(signal: Track) -> Track:
     """Strength of every frame over the scales (M,): positive wavelet coefficients, summed with weight to the larger scales."""
     octaves = np.log2(_LONGEST_S / _SHORTEST_S)
     periods = _SHORTEST_S * 2 ** (np.arange(round(octaves * _SCALES_PER_OCTAVE) + 1) / _SCALES_PER_OCTAVE)

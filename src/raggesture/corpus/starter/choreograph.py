@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from raggesture.corpus.starter.events import GestureEvent, Hand
-from raggesture.corpus.starter.lexicon import Gesture, Lexicon, load_lexicon
+from raggesture.corpus.starter.lexicon import Gesture, Lexicon
+from raggesture.corpus.starter.lexicon_file import load_lexicon
 from raggesture.corpus.starter.style import Style
 from raggesture.types import Cues, Transcript, Word
 
@@ -27,6 +28,7 @@ _BEAT_SPACING_S = (0.7, 1.6)
 _BEAT_CLEAR_S = 0.5
 """A beat keeps this distance from the end of a gesture's keys and from the start of the next one's."""
 _PHRASE_PAUSE_S = 0.25
+_SAME_S = 0.05
 _HOLD_S = (0.15, 1.2)
 _USUAL_RATE_HZ, _USUAL_BEATS_HZ = 0.32, 0.45
 
@@ -54,12 +56,20 @@ def _spoken(transcript: Transcript, cues: Cues) -> list[_Spoken]:
     return [_Spoken(word, float(np.clip(at, word.start, word.end)), value, end) for word, at, value, end in zip(words, stress, prominence, ends, strict=True)]
 
 
-def _triggered(spoken: Sequence[_Spoken], lexicon: Lexicon, style: Style, rng: np.random.Generator) -> list[tuple[_Spoken, Gesture]]:
+def _connects(gesture: Gesture, word: Word, cues: Cues) -> bool:
+    """A gesture of the discourse wants its word as a connective of one of its relations; any other gesture just the word."""
+    if not gesture.relations:
+        return True
+    senses = [relation.sense for relation in cues.relations if abs(relation.connective_start - word.start) < _SAME_S]
+    return any(sense.startswith(gesture.relations) for sense in senses)
+
+
+def _triggered(spoken: Sequence[_Spoken], cues: Cues, lexicon: Lexicon, style: Style, rng: np.random.Generator) -> list[tuple[_Spoken, Gesture]]:
     """Trigger words that want their gesture: 90 to 98 of a hundred, more for a lively speaker."""
     chance = float(np.clip(0.94 + 0.12 * (style.gesture_rate / _USUAL_RATE_HZ - 1), 0.91, 0.98))
     wanted = []
     for item in spoken:
-        gestures = lexicon.for_word(item.word.text)
+        gestures = [gesture for gesture in lexicon.for_word(item.word.text) if _connects(gesture, item.word, cues)]
         if gestures and rng.random() < chance:
             wanted.append((item, gestures[int(rng.integers(len(gestures)))]))
     return wanted
@@ -114,25 +124,27 @@ class _Hands:
 
 def _event(item: _Spoken, gesture: Gesture, hand: Hand, rng: np.random.Generator) -> GestureEvent:
     loud = float(np.clip(item.prominence, 0.3, 2.5))
-    keys_end = item.stroke_s + gesture.keys[-1].t
+    variant = int(rng.integers(1 << 16))
+    form = gesture.form(variant)
+    keys_end = item.stroke_s + form.keys[-1].t
     return GestureEvent(
         gesture=gesture.name,
         word=item.word.text.lower(),
         word_start=item.word.start,
         word_end=item.word.end,
         stroke_s=item.stroke_s,
-        hand="both" if gesture.two_handed else hand,
+        hand="both" if form.two_handed else hand,
         size=float(np.clip(0.94 + 0.08 * (loud - 1) + rng.normal(0, 0.06), 0.8, 1.25)),
         tempo=float(np.clip(1 + rng.normal(0, 0.05), 0.88, 1.12)),
         hold_s=float(np.clip(item.phrase_end - keys_end, *_HOLD_S)),
         prominence=loud,
-        variant=int(rng.integers(1 << 16)),
+        variant=variant,
     )
 
 
 def _beat_room(events: Sequence[tuple[float, Gesture]], at: float) -> bool:
     """Nothing of the gestures around is disturbed by a beat at ``at``."""
-    spans = ((stroke + gesture.keys[0].t, stroke + gesture.keys[-1].t) for stroke, gesture in events)
+    spans = ((stroke + gesture.main.keys[0].t, stroke + gesture.main.keys[-1].t) for stroke, gesture in events)
     return all(at <= first - _BEAT_CLEAR_S or at >= last + _BEAT_CLEAR_S for first, last in spans)
 
 
@@ -184,7 +196,7 @@ def choreograph(transcript: Transcript, cues: Cues, style: Style, seed: int, *, 
     lexicon = lexicon or load_lexicon()
     rng = np.random.default_rng([seed, 7])
     spoken = _spoken(transcript, cues)
-    gestures = _with_room(_triggered(spoken, lexicon, style, rng))
+    gestures = _with_room(_triggered(spoken, cues, lexicon, style, rng))
     beats = [(item, lexicon[name]) for item, name in _beats(spoken, [(item.stroke_s, gesture) for item, gesture in gestures], cues, style, rng)]
     hands = _Hands(style, _contrasts(cues), rng)
     planned = sorted([*gestures, *beats], key=lambda pair: pair[0].stroke_s)

@@ -15,7 +15,7 @@ from raggesture.body.smoothing import gaussian_smooth
 from raggesture.corpus.starter.noise import smooth_noise
 
 Floats = NDArray[np.float64]
-_JAW_MEDIAN, _JAW_LOUD = 0.018, 0.048
+_JAW_SHUT, _JAW_LOUD = 0.006, 0.052
 _MOOD = (0.28, 0.17, 0.15, 0.30, 0.19)
 _SPEECH = {5: 0.5, 6: -0.35, 7: 0.4}
 _BLINK = {8: 1.1, 9: 0.5}
@@ -43,7 +43,7 @@ def make_face(envelope: Floats, fps: float, rng: np.random.Generator) -> tuple[F
     opening = np.clip(level / loud, 0, 1.3) if loud > 1e-6 else np.zeros(frames)
     wobble = smooth_noise(rng, frames, [0.004, 0.002, 0.002], 1.5, 3.0, fps)
     jaw = wobble * 0.5
-    jaw[:, 0] = np.maximum(0.012 + (_JAW_LOUD - 0.012) * opening**0.8 * 0.85 + wobble[:, 0], 0.0)
+    jaw[:, 0] = np.maximum(_JAW_SHUT + (_JAW_LOUD - _JAW_SHUT) * opening**1.15 * 0.85 + wobble[:, 0], 0.0)
     expression = np.zeros((frames, N_EXPRESSIONS))
     expression[:, : len(_MOOD)] = smooth_noise(rng, frames, _MOOD, 0.35, 4.0, fps)
     for column, gain in _SPEECH.items():

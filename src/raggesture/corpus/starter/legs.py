@@ -12,8 +12,8 @@ from raggesture.body.smoothing import gaussian_smooth
 
 Floats = NDArray[np.float64]
 _HALF_STANCE_M, _TOE_OUT = 0.145, 0.36
-_STEP_S, _LIFT_M = (0.36, 0.50), 0.055
-_STAND_M, _SHIFT_S = (0.10, 0.13), 0.95
+_STEP_S, _LIFT_M = (0.34, 0.46), 0.06
+_STAND_M, _SHIFT_S = (0.12, 0.15), 0.90
 HEIGHT_M = 1.318
 """Mean height of the root's translation above the floor."""
 

@@ -11,23 +11,24 @@ from numpy.typing import NDArray
 from raggesture.body.joints import N_JOINTS
 from raggesture.body.leg_ik import reachable_root, solve_leg
 from raggesture.body.skeleton import rest_joints
-from raggesture.body.smoothing import gaussian_smooth
 from raggesture.body.turn import matrix_of
 from raggesture.clock import MOTION_FPS, frames_of_seconds
+from raggesture.corpus.starter.accents import accents_of
 from raggesture.corpus.starter.events import GestureEvent, GestureLabel, Performance
 from raggesture.corpus.starter.face import make_face
 from raggesture.corpus.starter.guard import keep_apart, push_out
 from raggesture.corpus.starter.hands import flexion_basis
 from raggesture.corpus.starter.ik import MIRROR, ArmPose, Side, solve_arm
 from raggesture.corpus.starter.legs import HEIGHT_M, draw_steps, stand_feet, stand_path
-from raggesture.corpus.starter.lexicon import Lexicon, load_lexicon
+from raggesture.corpus.starter.lexicon import Lexicon
+from raggesture.corpus.starter.lexicon_file import load_lexicon
 from raggesture.corpus.starter.noise import smooth_noise
 from raggesture.corpus.starter.path import sample_path, travel_s
 from raggesture.corpus.starter.plan import Move, plan_moves
 from raggesture.corpus.starter.rests import draw_rest
 from raggesture.corpus.starter.style import Style
 from raggesture.corpus.starter.tracks import HandTrack, hand_track
-from raggesture.corpus.starter.trunk import Trunk, head_accents, make_trunk
+from raggesture.corpus.starter.trunk import Trunk, make_trunk
 from raggesture.errors import InputError
 from raggesture.motion import Motion
 
@@ -160,7 +161,7 @@ def perform(
     tracks = _tracks(moves, style, duration_s, rng)
     hands = {side: _hand(tracks[side], frames, style, fps, rng) for side in _SIDES}
     starts = [min(tracks[move.side].starts[k], move.stroke) for k, move in enumerate(moves)]
-    accents = gaussian_smooth(head_accents(moves, starts, frames, fps), 0.04 * fps)
+    accents = accents_of(moves, starts, frames, fps)
     trunk = make_trunk(hands["left"].place, hands["right"].place, accents, style, fps, rng)
     arms = _arms(hands, trunk, style, fps)
     rotations, root = _assembled(trunk, arms, hands, style, fps, rng)

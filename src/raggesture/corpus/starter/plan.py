@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from raggesture.corpus.starter.events import GestureEvent
 from raggesture.corpus.starter.ik import ARM_M, Side
-from raggesture.corpus.starter.lexicon import Gesture, Key, Lexicon
+from raggesture.corpus.starter.lexicon import Form, Gesture, Grip, Lexicon
 from raggesture.corpus.starter.style import Style
 
 Floats = NDArray[np.float64]
 _MIN_GAP_S, _MIN_BEAT_GAP_S, _MIN_PREP_S = 0.75, 0.45, 0.22
-_BEAT_HOME = np.array([0.06, -0.30, 0.28])
+_BEAT_HOME = np.array([0.09, -0.345, 0.25])
+_ACROSS, _ACROSS_SHARE = -0.06, 0.55
+"""One hand alone goes across the body only so far: beyond -0.06 arm lengths half of what the lexicon says (people hardly cross their middle)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,9 +33,8 @@ class Move:
     t: Floats
     lead: Floats
     other: Floats | None
-    palms: tuple[str, ...]
-    shapes: tuple[str, ...]
-    fingers: tuple[str, ...]
+    grips: tuple[Grip, ...]
+    other_grips: tuple[Grip, ...]
     stop: Floats
     hold_end: float
 
@@ -48,56 +49,59 @@ class Move:
         return int(np.argmin(np.abs(self.t - self.stroke)))
 
 
-def _lead_side(event: GestureEvent, gesture: Gesture, style: Style, rng: np.random.Generator) -> Side:
+def _lead_side(event: GestureEvent, form: Form, style: Style, rng: np.random.Generator) -> Side:
     draw = rng.random()
-    if gesture.hands in ("left", "right"):
-        return "left" if gesture.hands == "left" else "right"
+    if form.hands in ("left", "right"):
+        return "left" if form.hands == "left" else "right"
     if event.hand in ("left", "right"):
         return "left" if event.hand == "left" else "right"
     return "right" if draw < style.handedness else "left"
 
 
-def _scaled(keys: Sequence[Key], gesture: Gesture, size: float, offset: Floats, *, other: bool) -> Floats:
-    raw = np.array([(key.other if other and key.other is not None else key.pos) for key in keys]) * ARM_M
+def _scaled(form: Form, gesture: Gesture, size: float, offset: Floats, *, other: bool) -> Floats:
+    raw = np.array([(key.other if other and key.other is not None else key.pos) for key in form.keys]) * ARM_M
     if gesture.additive:
         return raw * size
+    if not form.two_handed:
+        across = _ACROSS * ARM_M
+        raw[:, 0] = np.where(raw[:, 0] < across, across + _ACROSS_SHARE * (raw[:, 0] - across), raw[:, 0])
     centre = raw.mean(axis=0)
     power = 0.5 if gesture.kind == "deictic" else 0.8
     return np.asarray(centre + (raw - centre) * size**power + offset, np.float64)
 
 
 def _move(event: GestureEvent, gesture: Gesture, style: Style, rng: np.random.Generator) -> Move:
-    side = _lead_side(event, gesture, style, rng)
+    form = gesture.form(event.variant)
+    side = _lead_side(event, form, style, rng)
     draws = rng.standard_normal(5)
     tempo = float(np.clip(event.tempo * style.tempo * (1 + gesture.vary_tempo * np.clip(draws[0], -1.5, 1.5)), 0.75, 1.3))
     size = event.size * style.size * (1 + gesture.vary_size * np.clip(draws[1], -1.5, 1.5)) * (1 + 0.08 * (min(event.prominence, 2.5) - 1))
     size = float(np.clip(size, 0.65, 1.4))
     offset = np.clip(draws[2:], -1.5, 1.5) * gesture.vary_offset * ARM_M
-    keys = gesture.keys
+    keys = form.keys
     t = event.stroke_s + np.array([key.t for key in keys]) / tempo
-    lead = _scaled(keys, gesture, size, offset, other=False)
-    if gesture.hands == "mirror":
-        other: Floats | None = lead.copy()
-    elif gesture.hands == "parallel":
-        other = lead * np.array([-1.0, 1.0, 1.0]) if gesture.additive else lead.copy()
-    elif gesture.hands == "alternate":
-        other = _scaled(keys, gesture, size, offset, other=True)
-    else:
-        other = None
-    hold = float(np.clip(event.hold_s, gesture.hold[0], gesture.hold[1]))
     return Move(
         event,
         gesture,
         side,
         t,
-        lead,
-        other,
-        tuple(key.palm for key in keys),
-        tuple(key.shape for key in keys),
-        tuple(key.finger for key in keys),
+        _scaled(form, gesture, size, offset, other=False),
+        _other_hand(form, gesture, size, offset),
+        tuple(key.grip for key in keys),
+        tuple(key.other_grip or key.grip for key in keys),
         np.array([key.stop for key in keys]),
-        float(t[-1] + hold),
+        float(t[-1] + np.clip(event.hold_s, *form.hold)),
     )
+
+
+def _other_hand(form: Form, gesture: Gesture, size: float, offset: Floats) -> Floats | None:
+    """Places (K, 3) of the second hand; None where it only shadows."""
+    if form.hands == "alternate" or (form.two_handed and any(key.other is not None for key in form.keys)):
+        return _scaled(form, gesture, size, offset, other=True)
+    lead = _scaled(form, gesture, size, offset, other=False)
+    if form.hands == "parallel" and gesture.additive:
+        return np.asarray(lead * np.array([-1.0, 1.0, 1.0]))
+    return lead if form.two_handed else None
 
 
 def _keep(moves: Sequence[Move], duration_s: float) -> list[Move]:
@@ -141,9 +145,8 @@ def _with_keys(move: Move, keys: slice, hold_end: float) -> Move:
         move.t[keys],
         move.lead[keys],
         other,
-        move.palms[keys],
-        move.shapes[keys],
-        move.fingers[keys],
+        move.grips[keys],
+        move.other_grips[keys],
         move.stop[keys],
         hold_end,
     )
@@ -159,7 +162,7 @@ def _begun(move: Move, before_end: float) -> Move:
     if move.t[0] < earliest and move.stroke_key > 0:
         t = move.t.copy()
         t[0] = min(earliest, float(t[1]) - 0.15)
-        move = Move(move.event, move.gesture, move.side, t, move.lead, move.other, move.palms, move.shapes, move.fingers, move.stop, move.hold_end)
+        move = Move(move.event, move.gesture, move.side, t, move.lead, move.other, move.grips, move.other_grips, move.stop, move.hold_end)
     return move
 
 

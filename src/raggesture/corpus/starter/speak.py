@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.clock import MOTION_FPS, SAMPLE_RATE_HZ, frames_of_seconds, sample_of_seconds, seconds_of_samples
+from raggesture.corpus.starter.microphone import recorded
 from raggesture.corpus.starter.style import Style
 from raggesture.corpus.starter.texts import Passage
 from raggesture.corpus.starter.voices import Delivery, Voice
@@ -15,18 +16,17 @@ from raggesture.types import Transcript, Word
 
 _STRETCH = {"slt": 1.05, "rms": 0.88, "awb": 1.05, "kal16": 1.05}
 """Makes each voice about 150 words a minute, pauses included."""
-_PAUSE_S = (0.1, 0.8)
-"""Between sentences, beside the 0.2 to 0.3 s the voice leaves by itself."""
+_PAUSE_S, _LONG_PAUSE_S, _LONG_SHARE = (0.1, 0.8), (1.0, 2.2), 0.15
+"""Between sentences, beside the 0.2 to 0.3 s the voice leaves by itself; now and then the speaker thinks, and the hands rest."""
 _HEAD_S, _TAIL_S = (0.2, 0.7), (0.5, 1.1)
-_PEAK = (0.35, 0.9)
-_NOISE_DB = (-66.0, -48.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """``wave`` (N,) float32 at 16 kHz, a whole number of 30 fps frames long, and its words."""
+    """``wave`` (N,) float32 at 16 kHz, a whole number of 30 fps frames long, as a microphone has it; ``clean``: as it was spoken; its words."""
 
     wave: NDArray[np.float32]
+    clean: NDArray[np.float32]
     transcript: Transcript
 
     @property
@@ -37,12 +37,12 @@ class Recording:
 
 def delivery_of(style: Style, rng: np.random.Generator) -> Delivery:
     """How this speaker speaks in this clip: small variations of tempo and pitch around the style's."""
-    stretch = _STRETCH.get(style.voice, 1.05) * style.tempo**-0.5 * float(rng.uniform(0.95, 1.06))
-    return Delivery(style.voice, stretch, style.pitch * float(rng.uniform(0.985, 1.015)), float(rng.uniform(0.96, 1.05)))
+    stretch = _STRETCH.get(style.voice, 1.05) * style.tempo**-0.5 * float(rng.uniform(0.88, 1.14))
+    return Delivery(style.voice, stretch, style.pitch * float(rng.uniform(0.95, 1.05)), float(rng.uniform(0.9, 1.12)))
 
 
 def speak(passage: Passage, style: Style, voice: Voice, rng: np.random.Generator) -> Recording:
-    """Speak a passage: one sentence after the other with pauses, then gain and a little noise.
+    """Speak a passage: one sentence after the other with pauses, then through a room and a microphone.
 
     Raises:
         ModelError: from the voice.
@@ -55,24 +55,16 @@ def speak(passage: Passage, style: Style, voice: Voice, rng: np.random.Generator
         varied = Delivery(delivery.voice, delivery.stretch * float(rng.uniform(0.98, 1.02)), delivery.pitch, delivery.intonation)
         spoken = voice(sentence, varied)
         words += [Word(word.text, word.start + at, word.end + at, word.after) for word in spoken.words]
-        parts += [spoken.wave, _silence(rng, _PAUSE_S)]
+        parts += [spoken.wave, _silence(rng, _LONG_PAUSE_S if rng.random() < _LONG_SHARE else _PAUSE_S)]
     parts.append(_silence(rng, _TAIL_S))
     wave = np.concatenate(parts)
     per_frame = SAMPLE_RATE_HZ / MOTION_FPS
     wave = np.pad(wave, (0, int(np.ceil(np.ceil(len(wave) / per_frame) * per_frame)) - len(wave)))
-    return Recording(_augmented(wave, rng), Transcript(tuple(words), source="starter"))
+    return Recording(recorded(wave, rng), wave, Transcript(tuple(words), source="starter"))
 
 
 def _silence(rng: np.random.Generator, span: tuple[float, float]) -> NDArray[np.float32]:
     return np.zeros(sample_of_seconds(float(rng.uniform(*span))), np.float32)
-
-
-def _augmented(wave: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    peak = float(np.abs(wave).max()) or 1.0
-    gain = float(rng.uniform(*_PEAK)) / peak
-    noise = 10 ** (float(rng.uniform(*_NOISE_DB)) / 20) * rng.standard_normal(len(wave), dtype=np.float32)
-    varied: NDArray[np.float32] = np.clip(gain * wave + noise, -1, 1).astype(np.float32)
-    return varied
 
 
 def envelope_of(wave: NDArray[np.float32], duration_s: float) -> NDArray[np.float64]:

@@ -23,14 +23,16 @@ from typing import Any
 
 import tomli
 
-from raggesture.corpus.starter.lexicon import Lexicon, load_lexicon
+from raggesture.corpus.starter.lexicon import Lexicon
+from raggesture.corpus.starter.lexicon_file import load_lexicon
 from raggesture.corpus.starter.voices import words_of
 from raggesture.errors import ConfigError
 
 _FOLDER = Path(__file__).parent / "texts"
 _CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
 _MARK = re.compile(r"\{(\w+)\}|<(\w+)>|\[(\w+)\]")
-_ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])(?!uni|use|one\b)")
+_ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])(?!uni|use|one\b|once)")
+_NO_ARTICLE = re.compile(r"\b([Aa])n (?=[bcdfgjklmnpqrstvwxyz])")
 _LINKED = 0.3
 """Share of bank sentences that begin with a connective."""
 _TAILED = 0.5
@@ -113,6 +115,17 @@ def _sections(name: str) -> dict[tuple[str, str], list[str]]:
     return sections
 
 
+def _slots() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Name of each slot -> its gesture and words."""
+    slots: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for path in sorted(_FOLDER.glob("slots*.toml")):
+        for name, slot in _tables(path.name)["slot"].items():
+            if name in slots:
+                raise ConfigError(f"{path}: the slot {name!r} is there twice, of {slots[name][0]!r} and {slot['gesture']!r}; expected one - rename one")
+            slots[name] = (slot["gesture"], tuple(slot["words"]))
+    return slots
+
+
 @cache
 def load_grammar() -> Grammar:
     """Read the templates and word lists that come with the program."""
@@ -128,8 +141,8 @@ def load_grammar() -> Grammar:
         if tense == "past":
             past.add(name)
     bank: dict[str, list[str]] = {}
-    for name in ("bank.txt", "bank_more.txt"):
-        for (_, section), lines in _sections(name).items():
+    for path in sorted(_FOLDER.glob("bank*.txt")):
+        for (_, section), lines in _sections(path.name).items():
             bank.setdefault(section, []).extend(lines)
     words = _tables("words.toml")
     tails = [line for line in _lines("tails.txt") if not line.startswith("#")]
@@ -141,7 +154,9 @@ def load_grammar() -> Grammar:
         links=links,
         tails={past: tuple(tail.lstrip("~+") for tail in tails if not tail.startswith("+" if past else "~")) for past in (False, True)},
         leads=frozenset(words["leads"]["words"]),
-        slots={name: (slot["gesture"], tuple(slot["words"])) for name, slot in _tables("slots.toml")["slot"].items()},
+        slots={
+            name: (slot["gesture"], tuple(slot["words"])) for path in sorted(_FOLDER.glob("slots*.toml")) for name, slot in _tables(path.name)["slot"].items()
+        },
         topics=tuple(_tables("topics.toml")["topic"]),
         bound={name: tuple(values) for name, values in words["bound"].items()},
         free={name: tuple(values) for name, values in words["free"].items()},
@@ -149,7 +164,7 @@ def load_grammar() -> Grammar:
 
 
 def _sentence_case(text: str) -> str:
-    text = _ARTICLE.sub(r"\1n ", text)
+    text = _NO_ARTICLE.sub(r"\1 ", _ARTICLE.sub(r"\1n ", text))
     return text[:1].upper() + text[1:]
 
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from raggesture.corpus.starter.hands import shape_rotations
 from raggesture.corpus.starter.ik import Side, palm_angles
-from raggesture.corpus.starter.lexicon import direction
+from raggesture.corpus.starter.lexicon import Grip, direction
 from raggesture.corpus.starter.path import BULGE, Keys, travel_s
 from raggesture.corpus.starter.plan import Move, beat_base
 from raggesture.corpus.starter.rests import Rest
 
 Floats = NDArray[np.float64]
-_STRAIGHT_S, _RELAX_S = 1.0, 2.2
+_STRAIGHT_S, _RELAX_S = 0.9, 1.7
 
 
 @dataclass(slots=True, eq=False)
@@ -129,8 +129,9 @@ def _perform(track: _Track, move: Move, rests: Sequence[Rest], wander: Floats) -
     _idle(track, start, places[0], rests)
     start = max(start, track.t[-1])
     for k, t in enumerate(move.t):
-        palm, shape, finger = (rests[-1].palm, "relaxed", "") if free else (move.palms[k], move.shapes[k], move.fingers[k])
-        track.add(float(t) + lag, places[k], palm, shape, float(move.stop[k]) * (0.6 if free else 1.0), finger=finger, bulge=1.0 if k == 0 else 0.5)
+        grip = Grip(rests[-1].palm, "relaxed") if free else (move.grips if track.side == move.side else move.other_grips)[k]
+        bulge = 1.0 if k == 0 else 0.5
+        track.add(float(t) + lag, places[k], grip.palm, grip.shape, float(move.stop[k]) * (0.6 if free else 1.0), finger=grip.finger, bulge=bulge)
     if move.hold_end > track.t[-1] + 0.12:
         settle = places[-1] + 0.014 * track.rng.standard_normal(3) - np.array([0.0, 0.012, 0.0])
         palm, shape, finger = track.palm[-1], track.shape[-1], track.finger[-1]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raggesture.body.smoothing import gaussian_smooth
+from raggesture.corpus.starter.accents import Accents
 from raggesture.corpus.starter.noise import smooth_noise
-from raggesture.corpus.starter.plan import Move
 from raggesture.corpus.starter.style import Style
 
 Floats = NDArray[np.float64]
@@ -34,6 +33,8 @@ _NOISE = {  # std x, y, z rad; corner Hz; k
 }
 _ROOT = ((0.045, 0.014, 0.055), 0.30, 5.0)
 _HEAD_COUNTER, _SPINE_COUNTER = 0.45, 0.30
+_WEIGHT_M, _WEIGHT_ROLL, _WEIGHT_S = 0.028, 0.035, (2.5, 7.0)
+"""The weight lies on one leg for some seconds, then on the other: so far to the side, the hip up so much (rad)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,40 +52,21 @@ class Trunk:
     root: Floats
 
 
-def _bump(time: Floats, start: float, top: float, leave: float, end: float) -> Floats:
-    """0 before start, 1 from top to leave, 0 after end, smooth."""
-    rise = np.clip((time - start) / max(top - start, 0.05), 0, 1)
-    fall = np.clip((end - time) / max(end - leave, 0.05), 0, 1)
-    low = np.minimum(rise, fall)
-    out: Floats = low**3 * (10 - 15 * low + 6 * low**2)
-    return out
+def weight_shift(frames: int, fps: float, rng: np.random.Generator) -> Floats:
+    """(F,) from -1, all weight on the right leg, to 1, on the left; each lasts some seconds, now and then it is on both."""
+    level, t, now = np.zeros(frames), 0.0, float(rng.choice((-1.0, 1.0)))
+    while t * fps < frames:
+        level[int(t * fps) :] = now * float(rng.uniform(0.5, 1.0))
+        t += float(rng.uniform(*_WEIGHT_S))
+        now = 0.2 * now if rng.random() < 0.25 else -np.sign(now)
+    return np.asarray(gaussian_smooth(level[:, None], 0.38 * fps)[:, 0])
 
 
-def head_accents(moves: Sequence[Move], starts: Sequence[float], frames: int, fps: float) -> Floats:
-    """(F, 3) rad: nods on beats, the pose of the head in gestures, and gaze towards the hand and back."""
-    time = np.arange(frames) / fps
-    out = np.zeros((frames, 3))
-    for move, start in zip(moves, starts, strict=True):
-        sign = 1.0 if move.side == "left" else -1.0
-        pitch, yaw, roll = move.gesture.head
-        amount = 0.7 + 0.4 * min(move.event.prominence, 2.0)
-        if move.gesture.additive:
-            shape = _bump(time, move.stroke - 0.26, move.stroke - 0.01, move.stroke + 0.03, move.stroke + 0.36)
-        else:
-            shape = _bump(time, min(start, move.stroke - 0.3), move.stroke, move.hold_end, move.hold_end + 0.6)
-            place = move.lead[move.stroke_key]
-            if move.gesture.gaze > 0:
-                look = np.arctan2(place[0] + 0.16, max(place[2], 0.15) + 0.2)
-                pitch, yaw = pitch - 0.35 * move.gesture.gaze * place[1], yaw + move.gesture.gaze * 0.5 * look
-        out += shape[:, None] * amount * np.array([pitch, sign * yaw, sign * roll])
-    return out
-
-
-def make_trunk(left: Floats, right: Floats, accents: Floats, style: Style, fps: float, rng: np.random.Generator) -> Trunk:
+def make_trunk(left: Floats, right: Floats, accents: Accents, style: Style, fps: float, rng: np.random.Generator) -> Trunk:
     """Trunk over all frames.
 
     Args:
-        left, right: (F, 3) wrist places of the two sides (mirrored-left), m. accents: (F, 3) from ``head_accents``.
+        left, right: (F, 3) wrist places of the two sides (mirrored-left), m. accents: what the gestures ask of head, shoulders and trunk.
     """
     frames = len(left)
     live = style.liveliness
@@ -101,12 +83,18 @@ def make_trunk(left: Floats, right: Floats, accents: Floats, style: Style, fps: 
     pose["spine2"] -= _SPINE_COUNTER * noise["spine1"]
     pose["spine1"][:, 1] += 0.5 * yaw
     pose["spine2"][:, 1] += 0.5 * yaw
-    pose["neck"] = pose["neck"] - 0.5 * _HEAD_COUNTER * noise["pelvis"] + 0.45 * accents
-    pose["head"] = pose["head"] - 0.5 * _HEAD_COUNTER * noise["pelvis"] + 0.55 * accents
+    pose["neck"] = pose["neck"] - 0.5 * _HEAD_COUNTER * noise["pelvis"] + 0.45 * accents.head
+    pose["head"] = pose["head"] - 0.5 * _HEAD_COUNTER * noise["pelvis"] + 0.55 * accents.head
     breath = 0.006 * np.sin(2 * np.pi * np.cumsum(0.26 + 0.03 * smooth_noise(rng, frames, [1.0], 0.2, 4.0, fps)[:, 0]) / fps)
     pose["spine3"][:, 0] -= breath
-    rise = np.stack([np.zeros(frames), np.zeros(frames), breath], axis=-1)
+    pose["spine1"][:, 0] += 0.6 * accents.lean
+    pose["spine2"][:, 0] += 0.4 * accents.lean
+    rise = np.stack([np.zeros(frames), np.zeros(frames), breath + accents.shrug], axis=-1)
     std, fc, k = _ROOT
     root = smooth_noise(rng, frames, np.array(std) * np.sqrt(live), fc, k, fps)
+    weight = weight_shift(frames, fps, rng)
+    root[:, 0] += _WEIGHT_M * weight
+    pose["pelvis"][:, 2] += _WEIGHT_ROLL * weight
+    pose["spine1"][:, 2] -= 0.7 * _WEIGHT_ROLL * weight
     left_collar, right_collar = noise["collar"] + rise, other_collar + rise
     return Trunk(pose["pelvis"], pose["spine1"], pose["spine2"], pose["spine3"], pose["neck"], pose["head"], left_collar, right_collar, root)

@@ -84,9 +84,9 @@ def make_take(job: Job, voice: Voice) -> Take:
 
     rng = np.random.default_rng(job.seed)
     recording = speak(job.passage, job.style, voice, rng)
-    cues = find_cues(Speech(job.name, recording.wave, recording.transcript, job.style.speaker))
+    cues = find_cues(Speech(job.name, recording.clean, recording.transcript, job.style.speaker))  # what was said decides, not how it was recorded
     events = choreograph(recording.transcript, cues, job.style, job.seed)
-    performance = perform(events, job.style, recording.duration_s, job.seed, envelope_of(recording.wave, recording.duration_s))
+    performance = perform(events, job.style, recording.duration_s, job.seed, envelope_of(recording.clean, recording.duration_s))
     return Take(job.name, performance.motion, recording.wave, recording.transcript, cues.relations, performance.labels, cues.prominence)
 
 
