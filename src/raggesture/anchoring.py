@@ -14,6 +14,7 @@ from torch import Tensor
 from raggesture.body.features import PartFeatures, features_of
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS
 from raggesture.composing import Brought
+from raggesture.diffusion.samplers import sampler_key
 from raggesture.encoders.base import AudioEncoder, TextEncoder
 from raggesture.encoders.conditioning import ConditionEncoder, WindowConditions
 from raggesture.inversions import InversionCache, Inverted, folder_for, inverted
@@ -97,10 +98,10 @@ class Anchorer:
         model, index = self.identities
         if options.cache == "off" or options.posterior == "sample" or not model.sha256 or index is None or not index.sha256:
             return None
-        what = (model.sha256, index.sha256, f"{options.guided_loop}/{options.numerics.key}", options.steps, options.conditions.key)
+        what = (model.sha256, index.sha256, f"{options.guided_loop}/{options.numerics.key}", sampler_key(synthesizer.sampler), synthesizer.schedule.n_steps)
         chunks = (placement.source.start, placement.source.stop)
         parts = brought_by(placement, options).parts
-        return Inverted(*what, placement.hit.exemplar.clip, placement.source_frame, chunks, str(synthesizer.device), parts=parts)
+        return Inverted(*what, options.conditions.key, placement.hit.exemplar.clip, placement.source_frame, chunks, str(synthesizer.device), parts=parts)
 
 
 def brought_by(placement: Placement, options: GenerateOptions) -> Brought:

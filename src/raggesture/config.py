@@ -13,11 +13,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from raggesture.config_model import Model, Training
+from raggesture.diffusion.sampler_names import DEFAULT_SAMPLER, SamplerName, own_steps
 from raggesture.errors import ConfigError, did_you_mean
 from raggesture.plugins.manager import EXPORTERS, RETRIEVERS, SCHEDULES, PartKind, PluginManager
 from raggesture.profiles import SCHEMA, Leaf, Where, environment_leaves, option_leaves, profile_leaves, readings, refuse_secrets
@@ -37,14 +38,15 @@ class _Table(BaseModel):
 
 
 class Generate(_Table):
-    """``[generate]``: what is done with a speech."""
+    """``[generate]``: what is done with a speech. ``steps`` that nobody named are the sampler's own."""
 
     retriever: str = "llm"
     retriever_fallback: Literal["labeller", "none", "fail"] = "labeller"
     guidance: str = "hold"
     inject: Inject = "inversion+guidance"
     weight: Annotated[float, Field(ge=0, le=1)] = 1.0
-    steps: Annotated[int, Field(ge=2, le=1000)] = 50
+    sampler: SamplerName = DEFAULT_SAMPLER
+    steps: Annotated[int, Field(ge=2, le=1000)] = own_steps(DEFAULT_SAMPLER)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     speaker: str = ""
@@ -56,6 +58,12 @@ class Generate(_Table):
     formats: Annotated[tuple[str, ...], Field(min_length=1)] = ("npz", "html")
     model: str = "starter"
     index: str = "starter"
+
+    @model_validator(mode="after")
+    def _steps_of_the_sampler(self) -> Self:
+        if "steps" not in self.model_fields_set:
+            object.__setattr__(self, "steps", own_steps(self.sampler))  # frozen to everybody else
+        return self
 
 
 class Placement(_Table):

@@ -99,7 +99,7 @@ class Follower:
         if options.guided_loop == "released":
             raise ConfigError("guided_loop 'released': draws all its noise beforehand; expected 'anchored' to follow a speech - choose another profile")
         self._pipeline, self._options, self._retriever, self.shape = pipeline, options, retriever, shape
-        self._loop: Loop = pipeline.loop(options, checked_rates(schedule, options.steps), 0)
+        self._loop: Loop = pipeline.loop(options, checked_rates(schedule, pipeline.synthesizer(options).sampler.clock), 0)
         self._stream = MotionStream(shape.stream(options))
         self._wave, self._origin = np.zeros(0, np.float32), 0  # samples kept, and how many came before them
         self._words: list[Word] = []

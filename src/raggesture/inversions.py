@@ -1,6 +1,6 @@
 """Inverted exemplars kept on disk: the levels of the tokens that are injected, one small safetensors file each.
 
-An exemplar's way up through the noise depends on the model, the index, the steps, how its conditions are read and where it is cut: all
+An exemplar's way up through the noise depends on the model, the index, the sampler and its levels, how its conditions are read and where it is cut: all
 of that is in the file's name, a digest, so nothing stale is ever found. Files lie in the index' own folder ``inversions``, or in the user's cache where the
 index is packaged or cannot be written to; those used longest ago go first when the folder is full. A file that cannot be read is as none, and is
 written again; one that cannot be written is no fault.
@@ -46,13 +46,15 @@ _LAYOUT = LatentLayout()
 class Inverted:
     """What one exemplar's levels depend on, beside the state of torch.
 
-    ``model`` and ``index``: digests of their manifests (which hold those of all files). ``kind``: which inversion. ``conditions``: ``ConditionRules.key``.
+    ``model`` and ``index``: digests of their manifests (which hold those of all files). ``kind``: which inversion. ``sampler``: whose, and at which levels
+    (``samplers.sampler_key``). ``conditions``: ``ConditionRules.key``.
     ``source_frame``: first model frame of its window in ``clip``. ``chunks``: first and last + 1 that are injected. ``speaker``: the clip's.
     """
 
     model: str
     index: str
     kind: str
+    sampler: str
     steps: int
     conditions: str
     clip: str

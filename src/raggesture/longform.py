@@ -82,7 +82,7 @@ class LongForm:
             raise ConfigError("guided_loop 'released': draws all its noise beforehand; expected 'anchored' for a speech of any length - use generate")
         self._pipeline, self._options, self._retriever = pipeline, options, retriever
         self._parallel = parallel
-        self._rates = checked_rates(schedule, options.steps)
+        self._rates = checked_rates(schedule, pipeline.synthesizer(options).sampler.clock)
         self._watch, self._done = Stopwatch(progress), 0.0
 
     def run(self, speech: LongSpeech, work: Work, given: GivenPlan | None = None) -> Account:

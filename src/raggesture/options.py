@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from raggesture.diffusion.sampler_names import DEFAULT_SAMPLER, SamplerName
+from raggesture.diffusion.samplers import Sampler, sampler_named
 from raggesture.encoders.conditioning import OUR_RULES, ConditionRules
 from raggesture.errors import ConfigError, did_you_mean
 from raggesture.inversions import MODES, CacheMode
@@ -28,7 +30,9 @@ Interpolation = Literal["spline", "linear"]
 class GenerateOptions:
     """How to generate.
 
-    ``steps``: K of the sampler. ``weight`` multiplies every query's. ``speaker``: one of the model's ("" = its first). ``chunks``: seconds per gesture.
+    ``sampler``: how noise becomes motion (``raggesture.diffusion.samplers``), in ``steps`` steps; None: its own number.
+
+    ``weight`` multiplies every query's. ``speaker``: one of the model's ("" = its first). ``chunks``: seconds per gesture.
 
     ``parts``: what of the body a gesture brings along, unless its query says (``raggesture.composing``). ``ease``: how much earlier the chunks of a slot
     away from its stroke are freed (``raggesture.windowing.eased``); 0 is not at all.
@@ -46,7 +50,8 @@ class GenerateOptions:
     ``numerics``: how the denoiser's calls are computed.
     """
 
-    steps: int = 50
+    sampler: SamplerName = DEFAULT_SAMPLER
+    steps: int | None = None
     seed: int = 0
     inject: Inject = "inversion+guidance"
     weight: float = 1.0
@@ -67,6 +72,15 @@ class GenerateOptions:
     numerics: Numerics = FLOAT32
 
 
+def sampler_of(options: GenerateOptions) -> Sampler:
+    """The sampler of the options.
+
+    Raises:
+        ConfigError: no such sampler, or a number of steps that it cannot make.
+    """
+    return sampler_named(options.sampler, options.steps)
+
+
 def check_speaker(name: str, speakers: Sequence[str]) -> None:
     """Raise ConfigError for a speaker that is none of a model's; "" is its first."""
     if name and name not in speakers:
@@ -84,6 +98,10 @@ def check_options(options: GenerateOptions, model: Model) -> None:
         raise ConfigError(f"inject {options.inject!r}: unknown; {did_you_mean(options.inject, get_args(Inject))}")
     if options.guided_loop == "released" and options.inject not in WAYS:
         raise ConfigError(f"inject {options.inject!r}: the released loop has no such way; expected one of {', '.join(WAYS)} - or guided_loop 'anchored'")
+    if options.guided_loop == "released" and options.sampler != "ddim":
+        raise ConfigError(
+            f"sampler {options.sampler!r}: the released loop is written for DDIM alone; expected 'ddim' - use --sampler ddim, or guided_loop 'anchored'"
+        )
     if not 0.0 <= options.weight <= 1.0:
         raise ConfigError(f"weight: {options.weight}; expected a number in [0, 1] - correct it")
     if options.cache not in MODES or options.cache_mb < 1:

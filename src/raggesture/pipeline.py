@@ -15,6 +15,7 @@ import torch
 from raggesture.anchoring import Anchorer, ExemplarLevels
 from raggesture.chain import AnchoredLoop, Chain, Loop, ReleasedLoop, WindowInput, inserted_of
 from raggesture.clock import MODEL_FPS, MOTION_FPS, frames_of_seconds
+from raggesture.diffusion.samplers import sampler_key
 from raggesture.encoders.base import AudioEncoder, TextEncoder
 from raggesture.encoders.conditioning import ConditionEncoder, WindowConditions
 from raggesture.encoders.registry import audio_encoder, text_encoder
@@ -23,7 +24,7 @@ from raggesture.models.checkpoint import MANIFEST, Model, load_model
 from raggesture.models.conditions import Conditions
 from raggesture.models.numerics import Numerics
 from raggesture.motion import Motion, concatenated
-from raggesture.options import GenerateOptions, check_options
+from raggesture.options import GenerateOptions, check_options, sampler_of
 from raggesture.plan_file.data import GivenPlan, PlanFile
 from raggesture.planner import Planner, index_for, plan_speech
 from raggesture.planning import Plan
@@ -118,7 +119,7 @@ class Pipeline:
         self.index = index
         self.identities = identities
         self._text, self._audio = encoders
-        self._synthesizers: dict[tuple[int, Numerics], Synthesizer] = {}
+        self._synthesizers: dict[tuple[str, Numerics], Synthesizer] = {}
 
     @classmethod
     def load(
@@ -208,8 +209,7 @@ class Pipeline:
             ConfigError: an unknown speaker, a number of steps or of chunks that cannot be, a schedule that breaks its contract.
             ServiceError: the retriever's service does not answer, and ``retriever_fallback`` is ``fail``.
         """
-        self.synthesizer(options.steps, options.numerics)
-        rates = checked_rates(schedule, options.steps)
+        rates = checked_rates(schedule, self.synthesizer(options).sampler.clock)
         understood = self.understand(speech, options, retriever=retriever, file=file, progress=progress, given=given)
         loop = self.loop(options, rates, len(understood.windows))
         chain = Chain(loop, options, frames_of_seconds(speech.duration_s, MOTION_FPS))
@@ -235,7 +235,7 @@ class Pipeline:
         """
         if options.guided_loop == "released":
             raise ConfigError("guided_loop 'released': makes one speech at a time; expected 'anchored' for several - set batch to 1")
-        loop = self.loop(options, checked_rates(schedule, options.steps), 0)
+        loop = self.loop(options, checked_rates(schedule, self.synthesizer(options).sampler.clock), 0)
         runs = [_Run(each, Chain(loop, options, frames_of_seconds(each.speech.duration_s, MOTION_FPS))) for each in speeches]
         for number in range(max((len(run.understood.windows) for run in runs), default=0)):
             active = [run for run in runs if number < len(run.understood.windows)]
@@ -247,8 +247,8 @@ class Pipeline:
         return [self._generation(run.understood, options, run.end(), run.inserted, settings) for run in runs]
 
     def loop(self, options: GenerateOptions, rates: tuple[float, ...], windows: int) -> Loop:
-        """How windows are made under these options."""
-        synthesizer = self.synthesizer(options.steps, options.numerics)
+        """How windows are made under these options. ``rates``: of the guidance schedule, as many as the sampler's ``clock`` has."""
+        synthesizer = self.synthesizer(options)
         anchorer = None if self.index is None else Anchorer(self.index, (self._text, self._audio), self.identities)
         if options.guided_loop == "released":
             return ReleasedLoop(synthesizer, anchorer, options, windows)
@@ -266,11 +266,12 @@ class Pipeline:
         )  # fmt: skip
         return Generation(understood.speech.name, motion, understood.speech, trace)
 
-    def synthesizer(self, steps: int, numerics: Numerics) -> Synthesizer:
-        """The model with a sampler of so many steps, made once: it holds what does not depend on the speech."""
-        key = (steps, numerics)
+    def synthesizer(self, options: GenerateOptions) -> Synthesizer:
+        """The model with the options' sampler, made once: it holds what does not depend on the speech."""
+        sampler = sampler_of(options)
+        key = (sampler_key(sampler), options.numerics)
         if key not in self._synthesizers:
-            self._synthesizers = {key: Synthesizer(self.model, steps, numerics)}
+            self._synthesizers = {key: Synthesizer(self.model, sampler, options.numerics)}
         return self._synthesizers[key]
 
     def _encode(self, speech: Speech, options: GenerateOptions, starts: Sequence[int]) -> tuple[Conditions, ...]:

@@ -17,10 +17,12 @@ from torch import Tensor
 from raggesture.body.features import PartFeatures, batch_of, features_of, motion_of, relative_translation, window
 from raggesture.body.joints import PARTS, LatentLayout, Part
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, WINDOW_FRAMES
-from raggesture.diffusion.ddim import Denoise, Guide, invert, sample
+from raggesture.diffusion.ddim import Denoise, Guide
 from raggesture.diffusion.guidance import DIAL, AnchorGuide, Anchors, chain, mixed_start, rates_per_token
 from raggesture.diffusion.inpaint import Inpaint, paste
-from raggesture.diffusion.noise import NoiseSchedule, spaced
+from raggesture.diffusion.levels import carried
+from raggesture.diffusion.noise import NoiseSchedule
+from raggesture.diffusion.samplers import Ddim, Sampler
 from raggesture.errors import ModelError
 from raggesture.models.checkpoint import Model
 from raggesture.models.conditions import Conditions
@@ -69,12 +71,13 @@ class Held:
 
 
 class Synthesizer:
-    """A model with a sampler. Step 0 is the noisiest."""
+    """A model with a sampler (a number: so many steps of DDIM). Step 0 is the noisiest."""
 
-    def __init__(self, model: Model, n_steps: int, numerics: Numerics = FLOAT32) -> None:
+    def __init__(self, model: Model, sampler: Sampler | int, numerics: Numerics = FLOAT32) -> None:
         self.model = model
         self.numerics = numerics
-        self.schedule: NoiseSchedule = spaced(n_steps)
+        self.sampler: Sampler = Ddim.of(sampler) if isinstance(sampler, int) else sampler
+        self.schedule: NoiseSchedule = self.sampler.schedule
         self.device = model.codec.latent_mean.device
         self._fold = Fold(model.denoiser, self.schedule.timesteps, numerics) if foldable(model.denoiser) else None
 
@@ -118,7 +121,7 @@ class Synthesizer:
         for first in range(0, len(latents), INVERSION_BATCH):
             rows = slice(first, first + INVERSION_BATCH)
             denoise = self.bind(conditions.take(rows), CONDITION_ONLY)
-            levels.append(invert(denoise, latents[rows], self.schedule))
+            levels.append(self.sampler.invert(denoise, latents[rows]))
         return torch.cat(levels, dim=1)
 
     def noised(self, latents: Tensor, noise: Tensor) -> Tensor:
@@ -144,7 +147,7 @@ class Synthesizer:
         path = noise / self.model.manifest.temperature  # held tokens follow noise of spread 1
         guides = [g for g in (guide, Inpaint(held.latents, held.mask, path, self.schedule) if held else None) if g]
         denoise = self.bind(conditions, self.model.manifest.mixing)
-        x_0 = sample(denoise, noise, self.schedule, guide=chain(*guides) if guides else None)
+        x_0 = self.sampler.sample(denoise, noise, guide=chain(*guides) if guides else None)
         x_0 = paste(x_0, held.latents, held.mask) if held else x_0
         x_0[:, list(_LAYOUT.separators)] = 0.0
         return x_0
@@ -201,7 +204,8 @@ def inject(
         how: ``inversion+guidance`` and ``noised`` start from the anchors' noisiest level and are guided; ``inversion`` only starts there (the
             paper's first ablation); ``inpaint`` replaces the slots by re-noised clean latents at every step (its second), whatever the schedule;
             ``none``. Where nothing is guided the whole range of a weight turns the start latents (``raggesture.diffusion.guidance.Dial``).
-        levels: (K, P, T, D) of the exemplars; clean: (P, T, D), ``inpaint`` only; noise: (B, T, D); rates: K rates of the schedule.
+        levels: (K, P, T, D) of the exemplars; clean: (P, T, D), ``inpaint`` only; noise: (B, T, D); rates: of the schedule, ``sampler.clock`` of them
+            (``raggesture.diffusion.levels``).
     """
     free = noise * synthesizer.model.manifest.temperature
     used = [k for k in insertions if k.weight > 0]
@@ -218,7 +222,7 @@ def inject(
     if not guided:
         return Injection(start, None, tuple(0.0 for _ in insertions))
     per_token = rates_per_token(rates, weights)
-    return Injection(start, AnchorGuide(anchors, per_token), tuple(_strength(per_token, k) for k in insertions))
+    return Injection(start, AnchorGuide(anchors, carried(per_token, synthesizer.schedule)), tuple(_strength(per_token, k) for k in insertions))
 
 
 def _strength(per_token: Tensor, insertion: Insertion) -> float:

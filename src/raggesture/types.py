@@ -162,7 +162,7 @@ class Exemplar:
     """A gesture found in an index. Times are seconds in its clip; ``stroke`` is the instant of the stroke's apex.
 
     ``hand`` is ``left``, ``right``, ``both`` or "" where neither moves; ``derived`` names, by commas, what the corpus did not
-    say and was found by the program (``labels``, ``relations``, ``prominence``, ``stroke``, ``words``).
+    say and was found by the program (``labels``, ``relations``, ``prominence``, ``stroke``, ``words``, ``hands``).
     """
 
     clip: str

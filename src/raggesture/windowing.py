@@ -53,7 +53,7 @@ def make_windows(synthesizer: Synthesizer, jobs: Sequence[WindowJob], options: G
     """Sample windows that do not depend on each other, in one batch.
 
     Args:
-        rates: K rates of the guidance schedule, noisiest step first.
+        rates: of the guidance schedule, as many as the sampler's ``clock`` has, noisiest step first.
     """
     noise = torch.cat([job.noise for job in jobs])
     conditions, held = Conditions.cat([job.conditions for job in jobs]), _held(jobs, noise)

@@ -22,6 +22,8 @@ import torch
 
 from raggesture.body.joints import LatentLayout
 from raggesture.clock import MOTION_FPS, SAMPLE_RATE_HZ, WINDOW_SAMPLES
+from raggesture.diffusion.sampler_names import DEFAULT_SAMPLER, SAMPLERS, SamplerName
+from raggesture.diffusion.samplers import sampler_named
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.models.conditions import Conditions
 from raggesture.models.mixing import bind
@@ -34,7 +36,8 @@ from raggesture.types import Query, Speech
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech.wav"
 REPEATS = 5
-STEPS = 50
+SAMPLER = sampler_named(DEFAULT_SAMPLER)
+STEPS = SAMPLER.schedule.n_steps
 T = TypeVar("T")
 LAYOUT = LatentLayout()
 
@@ -54,7 +57,7 @@ def pipeline() -> Pipeline:
 
 @pytest.fixture(scope="module")
 def synthesizer(pipeline: Pipeline) -> Synthesizer:
-    return Synthesizer(pipeline.model, STEPS)
+    return Synthesizer(pipeline.model, SAMPLER)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +123,8 @@ def test_machine() -> None:
     assert torch.get_num_threads() >= 1
 
 
-def test_generate_ten_seconds(pipeline: Pipeline, heard: tuple[Speech, float], tmp_path: Path) -> None:
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_generate_ten_seconds(pipeline: Pipeline, heard: tuple[Speech, float], tmp_path: Path, sampler: SamplerName) -> None:
     from raggesture.cli.scene import Scene
     from raggesture.export.html import HtmlExporter
     from raggesture.motion import write_npz
@@ -128,7 +132,7 @@ def test_generate_ten_seconds(pipeline: Pipeline, heard: tuple[Speech, float], t
     speech, listening = heard
 
     def generate() -> Generation:
-        return pipeline.generate(speech, GenerateOptions(steps=STEPS), retriever=LlmRetriever(LlmOptions()), schedule=Hold(HoldOptions()))
+        return pipeline.generate(speech, GenerateOptions(sampler=sampler), retriever=LlmRetriever(LlmOptions()), schedule=Hold(HoldOptions()))
 
     generate()  # warm: weights read, words encoded
     runs = [timed(generate, repeats=1) for _ in range(REPEATS)]
@@ -138,7 +142,7 @@ def test_generate_ten_seconds(pipeline: Pipeline, heard: tuple[Speech, float], t
     _, html = timed(lambda: HtmlExporter(HtmlExporter.Options()).write(Scene.of(generation), tmp_path / "m.html"), 3)
     rows = [(f"  {name}", seconds(value)) for name, value in stages.items()]
     show(
-        f"generate, 10 s of speech, {STEPS} steps, {len(generation.trace.placements)} gestures, median of {REPEATS}",
+        f"generate, 10 s, {sampler_named(sampler).schedule.n_steps} steps of {sampler}, {len(generation.trace.placements)} gestures, median of {REPEATS}",
         [("all but transcription", seconds(whole)), *rows, ("write npz", seconds(npz)), ("write html", seconds(html)), ("transcription", seconds(listening))],
     )
     assert generation.motion.frames == 10 * MOTION_FPS and generation.trace.placements

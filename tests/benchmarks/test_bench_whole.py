@@ -123,7 +123,7 @@ def ours(case: Case, synthesizer: Synthesizer, cut: Sequence[PartFeatures], cach
         together = PartFeatures(*(torch.cat([dict(cut[row])[part] for row in rows]) for part in PARTS))
         return released_entries(synthesizer, codec.encode(together), case.own.take(torch.tensor(rows)))
 
-    key = [Inverted("bench", "bench", "released", STEPS, "", f"{k}", 0, (place.start, place.stop), "cpu") for k, place in enumerate(PLACES)]
+    key = [Inverted("bench", "bench", "released", "ddim", STEPS, "", f"{k}", 0, (place.start, place.stop), "cpu") for k, place in enumerate(PLACES)]
     levels = stages.run("encode and invert", lambda: inverted(cache, key, 512, synthesizer.device, invert, shared=False))
     insertions = [Insertion(k, 0, place) for k, place in enumerate(PLACES)]
     rng = torch.Generator().manual_seed(SEED)

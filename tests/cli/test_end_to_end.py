@@ -377,9 +377,9 @@ def test_an_output_that_exists_is_kept_unless_forced(call: Call, short: Path, wa
 
 
 def test_ctrl_c_in_the_middle_leaves_nothing(call: Call, short: Path, warm: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from raggesture.synthesis import sample
+    from raggesture.diffusion.dpm import sample
 
-    def interrupted(denoise: Any, x_T: Any, schedule: Any, *, guide: Any = None) -> Any:
+    def interrupted(denoise: Any, x_T: Any, schedule: Any, *, guide: Any = None, observe: Any = None) -> Any:
         def calls(step: int, x: Any) -> Any:
             if step == FEW // 2:
                 os.kill(os.getpid(), signal.SIGINT)
@@ -387,7 +387,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing(call: Call, short: Path, warm: None
 
         return sample(denoise, x_T, schedule, guide=calls)
 
-    monkeypatch.setattr("raggesture.synthesis.sample", interrupted)
+    monkeypatch.setattr("raggesture.diffusion.dpm.sample", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         found = call("generate", short, "--out", tmp_path / "out" / "deep", "--steps", FEW)

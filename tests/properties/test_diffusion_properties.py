@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from raggesture.diffusion.ddim import eps_of, invert, move, sample
 from raggesture.diffusion.guidance import DIAL, AnchorGuide, Anchors, Dial, mixed_start, rates_per_token
-from raggesture.diffusion.noise import spaced
+from raggesture.diffusion.levels import carried
+from raggesture.diffusion.noise import even_log_snr, spaced
 from raggesture.diffusion.rates import closed_form_rate
 from raggesture.diffusion.schedules import Hold, HoldOptions
 
@@ -25,6 +26,17 @@ def test_spaced_is_ascending_from_0_to_999(n: int) -> None:
     timesteps = spaced(n).timesteps
     assert (int(timesteps[0]), int(timesteps[-1]), timesteps.numel()) == (0, 999, n)
     assert bool((timesteps.diff() > 0).all())
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=60), st.integers(2, 200))
+@settings(max_examples=50, deadline=None)
+def test_rates_at_other_levels_stay_between_the_least_and_the_greatest(rates: list[float], n: int) -> None:
+    given_rates = torch.tensor(rates, dtype=torch.float64)
+    found = carried(given_rates, even_log_snr(n))
+    assert found.shape == (n,) and float(found[0]) == pytest.approx(rates[0])
+    assert min(rates) - 1e-12 <= float(found.min()) and float(found.max()) <= max(rates) + 1e-12
+    torch.testing.assert_close(carried(torch.ones_like(given_rates), even_log_snr(n)), torch.ones(n, dtype=torch.float64))
+    torch.testing.assert_close(carried(1 - given_rates, even_log_snr(n)), 1 - found)
 
 
 @given(LEVEL, LEVEL, st.integers(0, 99))

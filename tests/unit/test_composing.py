@@ -199,7 +199,7 @@ def test_every_way_can_bring_one_arm(synthesizer: Synthesizer, index: Index, fre
 
 
 def test_the_released_loop_brings_what_it_copies(synthesizer: Synthesizer, index: Index) -> None:
-    options = GenerateOptions(steps=STEPS, guided_loop="released")
+    options = GenerateOptions(sampler="ddim", steps=STEPS, guided_loop="released")
     placement = placements_of(index, ("head",))[0]
     job = WindowJob(synthesizer.conditions([index.clip_window(placement.hit.exemplar.clip, 0)]), synthesizer.noise(1, torch.Generator()), (placement,))
     with pytest.raises(ConfigError, match=r"gesture on '.*': parts head; expected upper, hands with guided_loop 'released'"):
@@ -211,7 +211,7 @@ def test_the_released_loop_brings_what_it_copies(synthesizer: Synthesizer, index
     [
         ({"parts": ()}, "parts: none; expected one or more of upper"),
         ({"parts": ("arm",)}, "parts: 'arm' is unknown; did you mean"),
-        ({"parts": ("head",), "guided_loop": "released"}, "parts: head; expected upper, hands with guided_loop"),
+        ({"parts": ("head",), "guided_loop": "released", "sampler": "ddim"}, "parts: head; expected upper, hands with guided_loop"),
         ({"ease": 1.5}, r"ease: 1\.5; expected a number in \[0, 1\]"),
     ],
 )

@@ -42,7 +42,7 @@ def test_profiles_of_the_checkout_are_the_packaged_ones() -> None:
 def test_the_default_profile_is_the_defaults_written_out() -> None:
     written = tomli.loads((packaged_dir("profiles") / "default.toml").read_text())
     assert Generate.model_validate_json(__import__("json").dumps(written["generate"])) == Generate()
-    assert set(written["generate"]) == set(Generate.model_fields)
+    assert set(written["generate"]) == set(Generate.model_fields) - {"steps"}, "the steps are the sampler's own, also for a child that names another"
     assert written["placement"] == Placement().model_dump(mode="json")
 
 
@@ -158,7 +158,7 @@ def test_one_parent_at_most(write: Any, extends: str) -> None:
 
 
 def test_a_profile_may_extend_a_packaged_one_of_its_own_name(write: Any) -> None:
-    assert load(write('extends = "fast"\n[generate]\nseed = 9\n', "fast.toml")).generate.steps == 12
+    assert load(write('extends = "fast"\n[generate]\nseed = 9\n', "fast.toml")).generate.steps == 8
 
 
 @pytest.mark.parametrize(("name", "message"), [("defalt", "did you mean 'default'"), ("no/such.toml", "no such file"), ("missing.toml", "no such file")])
@@ -237,6 +237,18 @@ def test_parts_come_from_the_command_line_and_are_checked() -> None:
         load_settings(overrides=Overrides({}, placement={"parts": (["arm"], "--parts")}))
     with pytest.raises(ConfigError, match="--parts: is empty; expected at least one"):
         load_settings(overrides=Overrides({}, placement={"parts": ([], "--parts")}))
+
+
+def test_steps_are_the_sampler_s_own_unless_they_are_given(write: Any) -> None:
+    assert (load().generate.sampler, load().generate.steps) == ("dpm++", 12)
+    child = write('extends = "default"\n[generate]\nsampler = "ddim"\n')
+    assert load(child).generate.steps == 50 and load(child).origins["generate.steps"] == (50, "default")
+    assert load(child, environ={"RAGGESTURE_GENERATE__SAMPLER": "dpm++"}).generate.steps == 12
+    assert load("fast", sampler="ddim").generate.steps == 8 == load(steps=8).generate.steps
+    with pytest.raises(ConfigError, match=r"--sampler: expected 'dpm\+\+' or 'ddim', got str 'dpm'"):
+        load(sampler="dpm")
+    for name in ("paper", "released"):
+        assert (load(name).generate.sampler, load(name).generate.steps) == ("ddim", 50)
 
 
 def test_paper_and_released_say_what_they_do() -> None:

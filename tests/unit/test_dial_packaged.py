@@ -10,6 +10,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from raggesture.diffusion.sampler_names import DEFAULT_SAMPLER
+from raggesture.diffusion.samplers import sampler_named
 from raggesture.models.checkpoint import load_model
 from raggesture.resources import PACK_NAME, packaged_dir
 from raggesture.retrieval.index import Index
@@ -25,10 +27,10 @@ WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @pytest.fixture(scope="module")
 def dial() -> Turned:
-    """Twelve gestures asked for where the word suggests another, twenty steps; windows of the packaged index itself."""
+    """Twelve gestures asked for where the word suggests another, by the default sampler; windows of the packaged index itself."""
     index = Index.open(packaged_dir(PACK_NAME, "index"))
     model = load_model(packaged_dir(PACK_NAME, "model"))
-    return turned(model, index, index, name="forced", events=choose_events(index, 14, 5, forced=True), steps=20, weights=WEIGHTS)
+    return turned(model, index, index, name="forced", events=choose_events(index, 14, 5, forced=True), sampler=sampler_named(DEFAULT_SAMPLER), weights=WEIGHTS)
 
 
 def test_the_distance_falls_evenly_with_the_weight(dial: Turned) -> None:

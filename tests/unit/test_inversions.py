@@ -22,7 +22,7 @@ from raggesture.retrieval.store import INVERSIONS, read_manifest, swap_manifest
 from raggesture.synthesis import Synthesizer
 from raggesture.trace import Identity
 
-ONE = Inverted("model", "index", "anchored", 3, "rules", "clip", 7, (2, 4), "cpu")
+ONE = Inverted("model", "index", "anchored", "dpm++ 0,9,999", 3, "rules", "clip", 7, (2, 4), "cpu")
 SHAPE = (3, 4, 2)
 ASKING = Asking((1, "iconic"), (8, "metaphoric"))
 LESS = Asking((8, "metaphoric"))
@@ -88,7 +88,7 @@ def test_exact_never_lends_across_batches_and_shared_does(pipeline: Pipeline, ca
     assert np.allclose(again.rotations, plain.rotations, atol=1e-4)
 
 
-@pytest.mark.parametrize("change", [{"steps": 5}, {"guided_loop": "released"}, {"chunks": 3}], ids=str)
+@pytest.mark.parametrize("change", [{"steps": 5}, {"sampler": "ddim"}, {"sampler": "ddim", "guided_loop": "released"}, {"chunks": 3}], ids=str)
 def test_another_way_is_another_file(pipeline: Pipeline, change: dict[str, object]) -> None:
     assert pipeline.index is not None
     motion(pipeline, KEPT)

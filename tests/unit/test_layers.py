@@ -15,7 +15,7 @@ LAYERS = {
     "errors": 0, "clock": 0, "resources": 0, "plots": 1, "plugins.hookspecs": 0, "plugins.checks": 0, "plugins": 0, "types": 0, "": 0,
     "body": 1, "body.features": 2, "body.feet": 2, "body.smplx_body": 2,
     "motion": 2, "motion_stream": 2, "windows": 2, "speech.audio": 2, "speech.transcript": 2,
-    "speech": 3, "corpus": 3, "encoders": 3, "models": 3, "diffusion": 3, "retrieval": 3, "metrics": 3, "export": 3, "trace": 3, "outputs": 3,
+    "speech": 3, "corpus": 3, "retarget": 3, "encoders": 3, "models": 3, "diffusion": 3, "retrieval": 3, "metrics": 3, "export": 3, "trace": 3, "outputs": 3,
     "plan_file": 3, "plan_file.following": 5, "planner": 5,
     "plugins.manager": 4, "plugins.locations": 4, "profiles": 4, "config_model": 4, "config": 4, "testing": 4,
     "synthesis": 5, "composing": 5, "inversions": 5, "released_loop": 5, "options": 5, "planning": 5, "anchoring": 5, "windowing": 5,

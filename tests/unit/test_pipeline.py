@@ -58,6 +58,7 @@ def test_the_same_seed_gives_the_same_bytes(pipeline: Pipeline, tmp_path: Path) 
         "seed": made(pipeline, speech, replace(OPTIONS, seed=1)),
         "schedule": made(pipeline, speech, schedule=Decreasing(IterationOptions())),
         "steps": made(pipeline, speech, replace(OPTIONS, steps=STEPS + 1)),
+        "sampler": made(pipeline, speech, replace(OPTIONS, sampler="ddim")),
         "weight": made(pipeline, speech, replace(OPTIONS, weight=0.4)),
         "parts": made(pipeline, speech, replace(OPTIONS, parts=("upper",))),
         "ease": made(pipeline, speech, replace(OPTIONS, ease=1.0)),
@@ -130,9 +131,9 @@ def test_trace(pipeline: Pipeline, tmp_path: Path) -> None:
         assert abs((hit.exemplar.stroke - place.source_start_s) - (query.stroke_s - place.start_s) - place.shift_frames / MODEL_FPS) < 1.01 / MODEL_FPS
         taken.append((place.start_s, place.end_s))
     assert all(before[1] <= after[0] for before, after in zip(sorted(taken), sorted(taken)[1:], strict=False))
-    # hold: full rate on 6 of 8 steps; weight .4 keeps a share of them (the dial's)
+    # hold: full rate on 40 of the fifty steps by which schedules speak; weight .4 keeps a share of them (the dial's)
     kept = float(DIAL.guided(torch.tensor(0.4)))
-    assert 0.05 < kept < 0.2 and [p.strength for p in trace.placements] == pytest.approx([(1 + 5 * kept) / 8] * 4)
+    assert 0.05 < kept < 0.2 and [p.strength for p in trace.placements] == pytest.approx([(1 + 39 * kept) / 50] * 4)
     assert trace.speech.file == "toy.wav" and trace.settings["generate.seed"].value == 3
     assert (trace.model, trace.index) == pipeline.identities
     assert set(trace.timings_s) == {"understand", "encode", "retrieve", "invert", "sample", "decode"}
@@ -191,6 +192,8 @@ def test_random_states_are_left_alone(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("rates", [(1.0,) * (STEPS - 1), (1.0,) * (STEPS + 1), (), (1.5,) * STEPS, (-0.1,) * STEPS, (float("nan"),) * STEPS])
 def test_a_schedule_that_breaks_its_contract_is_named(pipeline: Pipeline, rates: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match=rf"guidance schedule 'given' .*expected {STEPS} rates in \[0, 1\]"):
+        made(pipeline, toy_speech(2.0), replace(OPTIONS, sampler="ddim"), schedule=Rates(rates))
+    with pytest.raises(ConfigError, match=r"guidance schedule 'given' .*expected 50 rates in \[0, 1\]"):
         made(pipeline, toy_speech(2.0), schedule=Rates(rates))
     assert checked_rates(Rates([0.5] * STEPS), STEPS) == (0.5,) * STEPS
 
@@ -204,6 +207,8 @@ def test_a_schedule_that_breaks_its_contract_is_named(pipeline: Pipeline, rates:
         ({"chunks": 1}, "chunks: 1; expected 2 or 3 seconds per gesture"),
         ({"chunks": 4}, "chunks: 4; expected 2 or 3"),
         ({"steps": 1}, "steps: 1; expected a whole number from 2 to 1000"),
+        ({"sampler": "dpm"}, r"sampler 'dpm': unknown; did you mean 'dpm\+\+'"),
+        ({"guided_loop": "released"}, r"sampler 'dpm\+\+': the released loop is written for DDIM alone; expected 'ddim' - use --sampler ddim"),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(pipeline: Pipeline, options: dict[str, object], message: str) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 DEFAULT_STEPS = 20
-"""Sampling steps where nobody says how many: a step has to be made in less time than it lasts."""
+"""Sampling steps of DDIM where nobody says how many: a step has to be made in less time than it lasts."""
 _DIGITS = 5
 
 

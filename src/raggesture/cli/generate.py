@@ -93,6 +93,7 @@ def generate(
     inject: o.Inject = None,
     weight: o.Weight = None,
     parts: o.Parts = None,
+    sampler: o.Sampler = None,
     steps: o.Steps = None,
     seed: o.Seed = None,
     speaker: o.Speaker = None,
@@ -109,7 +110,7 @@ def generate(
     quiet: o.Quiet = False,
 ) -> None:
     """Make a body gesture to recordings: SPEECH.npz (SMPL-X, 30 fps), SPEECH.html (a page that plays it) and SPEECH.trace.json."""
-    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback, batch, engine)
+    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback, batch, engine, sampler)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or (), parts)
         request = Request(speeches, out, transcript, force, dry_run, as_json, quiet, plan, plan_only)
@@ -135,11 +136,13 @@ def flags(
     retriever_fallback: str | None = None,
     batch: int | None = None,
     engine: str | None = None,
+    sampler: str | None = None,
 ) -> dict[str, tuple[Any, str]]:
     """Keys of ``[generate]`` -> (value, the flag it came by)."""
     values: dict[str, Any] = {"model": model, "index": index, "retriever": retriever, "guidance": guidance, "inject": inject}
     values |= {
         "weight": weight,
+        "sampler": sampler,
         "steps": steps,
         "seed": seed,
         "speaker": speaker,

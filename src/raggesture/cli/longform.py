@@ -16,7 +16,7 @@ from raggesture.cli.follow import DEFAULT_STEPS, FollowRequest
 from raggesture.cli.follow import follow as run_follow
 from raggesture.cli.generate import Done, Job, Request, flags, run_with, settings_of
 from raggesture.cli.plan import given_plan
-from raggesture.cli.scene import Scene, ghosts_of
+from raggesture.cli.scene import Scene, ghosts_of, heard
 from raggesture.cli.unfinished import cut_off
 from raggesture.cli.worker import Worker, load_pipeline, options_of
 from raggesture.errors import RaggestureError, UsageError
@@ -77,6 +77,7 @@ def longform(
     inject: o.Inject = None,
     weight: o.Weight = None,
     parts: o.Parts = None,
+    sampler: o.Sampler = None,
     steps: o.Steps = None,
     seed: o.Seed = None,
     speaker: o.Speaker = None,
@@ -99,12 +100,12 @@ def longform(
     quiet: o.Quiet = False,
 ) -> None:
     """Make one motion of a recording of minutes or hours: windows of ten seconds, each continuing the last, written as they are made."""
-    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback)
+    given = flags(formats, model, index, retriever, guidance, inject, weight, steps, seed, speaker, device, retriever_fallback, sampler=sampler)
     with o.command(verbose=verbose, quiet=quiet):
         settings = settings_of(profile, given, retriever_options or (), guidance_options or (), parts)
         if follow:
             _check_follow(speeches, transcript, parallel, planned=plan is not None or plan_only, dry_run=dry_run)
-            if steps is None and settings.origins["generate.steps"][1] == "default":
+            if settings.generate.sampler == "ddim" and settings.origins["generate.steps"][1] == "default":
                 settings = settings_of(profile, given | {"steps": (DEFAULT_STEPS, "--follow")}, retriever_options or (), guidance_options or (), parts)
             run_follow(settings, FollowRequest(speeches[0], out, words, word_delay, patience, stride, lookahead, force, resume))
             return
@@ -249,7 +250,7 @@ class LongWorker:
                             index = self._pipeline.index
                             ghosts = () if index is None else ghosts_of(trace, index)
                             scene = Scene(account.name, whole_of(pieces), speech, trace.to_json(), ghosts)
-                        exporter.write(scene, path)
+                        exporter.write(heard(scene, progress, f"{job.speech.name}: {exporter.name}"), path)
         except OSError as fault:
             raise cut_off(work, fault) from fault
 

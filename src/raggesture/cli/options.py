@@ -83,7 +83,11 @@ Parts = Annotated[
         help="What a gesture brings along: upper, hands, face, lower, head, left-arm, right-arm. (default: upper,hands)",
     ),
 ]
-Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Sampling steps. (default: 50)", rich_help_panel=_HOW)]
+Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Sampling steps. (default: the sampler's own, 12 or 50)", rich_help_panel=_HOW)]
+Sampler = Annotated[
+    str | None,
+    typer.Option("--sampler", metavar="dpm++|ddim", rich_help_panel=_HOW, help="How noise becomes motion: in 12 steps, or 50 as published. (default: dpm++)"),
+]
 Batch = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Recordings that are made side by side, where several are given. (default: 8)", rich_help_panel=_HOW)
 ]
@@ -93,6 +97,12 @@ Engine = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="The same seed gives the same motion. (default: 0)", rich_help_panel=_HOW)]
 Speaker = Annotated[str | None, typer.Option("--speaker", metavar="NAME", help="A speaker of the model: see 'model info'.", rich_help_panel=_HOW)]
+Skeleton = Annotated[
+    str,
+    typer.Option(
+        "--skeleton", metavar="NAME|FILE", help="How BVH files name their joints: smplx, mixamo, ... or a TOML table (docs/library.md). (default: what fits)"
+    ),
+]
 Profile = Annotated[
     str | None,
     typer.Option("--profile", metavar="NAME|FILE", autocompletion=_profiles, help="Settings from a TOML file or a packaged profile.", rich_help_panel=_HOW),

@@ -49,11 +49,11 @@ class TogetherWorker(Worker):
             LOGGER.debug("%s", fault, exc_info=True)
             return [each.failed or self._attempt(each.job) for each in heard]
         done = []
-        for each in heard:
+        for number, each in enumerate(heard):
             if each.understood is None:
                 done.append(each.failed or Done(each.job.speech))
             else:
-                done.append(self._deliver(each.job, generations.pop(id(each.understood))))
+                done.append(self._deliver(each.job, generations.pop(id(each.understood)), share.delivering(number, len(heard))))
         share.whole(len(jobs))
         return done
 
@@ -78,12 +78,12 @@ class TogetherWorker(Worker):
             return _Heard(job, failed=Done(job.speech, error=str(fault), code=fault.exit_code))
         return _Heard(job, understood)
 
-    def _deliver(self, job: Job, generation: Generation) -> Done:
+    def _deliver(self, job: Job, generation: Generation, progress: Progress) -> Done:
         from raggesture.outputs import new_files
 
         try:
             with new_files(job.outputs, force=self._request.force) as partial:
-                return self._write(job, generation, partial)
+                return self._write(job, generation, partial, progress)
         except RaggestureError as fault:
             LOGGER.debug("%s", fault, exc_info=True)
             return Done(job.speech, error=str(fault), code=fault.exit_code)
@@ -96,7 +96,7 @@ class TogetherWorker(Worker):
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """One bar for all recordings: understanding is half of one's share, the rest comes with its batch."""
+    """One bar for all recordings: understanding is half of one's share, the rest comes when its batch is made and it is written."""
 
     progress: Progress
     first: int
@@ -105,6 +105,10 @@ class _Share:
     def of(self, number: int) -> Progress:
         """Progress of recording ``number`` of the batch."""
         return lambda stage, done: self.progress(stage, (self.first + (number + done) / 2) / self.jobs)
+
+    def delivering(self, number: int, batch: int) -> Progress:
+        """Progress of writing recording ``number`` of a batch of so many."""
+        return lambda stage, done: self.progress(stage, (self.first + (batch + number + done) / 2) / self.jobs)
 
     def whole(self, jobs: int) -> None:
         """The batch is done."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raggesture.cli.console import LOGGER, Progress, progress_bar
 from raggesture.cli.generate import Done, Job, Request
 from raggesture.cli.plan import given_plan
-from raggesture.cli.scene import Scene
+from raggesture.cli.scene import Scene, heard
 from raggesture.errors import RaggestureError
 
 if TYPE_CHECKING:
@@ -60,14 +60,15 @@ class Worker:
                 refuse_another_speech(given, speech)
             if self._request.plan_only:
                 return self._write_plan(job, speech, given, partial[0], progress)
-            return self._write(job, self.generation(speech, job.speech, progress, given), partial)
+            return self._write(job, self.generation(speech, job.speech, progress, given), partial, progress)
 
-    def _write(self, job: Job, generation: Generation, partial: Sequence[Path]) -> Done:
+    def _write(self, job: Job, generation: Generation, partial: Sequence[Path], progress: Progress) -> Done:
+        """All outputs; the bar begins anew with each, for nobody knows how a film's time compares with that of making the motion."""
         from raggesture.trace import write_trace
 
         scene = Scene.of(generation, None if self._pipeline is None else self._pipeline.index)
         for exporter, path in zip(self._exporters, partial, strict=False):
-            exporter.write(scene, path)
+            exporter.write(heard(scene, progress, f"{job.speech.name}: {exporter.name}"), path)
         write_trace(generation.trace, partial[-1])
         return Done(job.speech, job.outputs, generation.speech.duration_s, len(generation.trace.placements))
 
@@ -136,6 +137,7 @@ def options_of(settings: Settings) -> GenerateOptions:
 
     chosen, compat = settings.generate, settings.compat
     return GenerateOptions(
+        sampler=chosen.sampler,
         steps=chosen.steps,
         seed=chosen.seed,
         inject=chosen.inject,

@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_CHUNKS, frame_of_seconds, seconds_of_frame
+from raggesture.diffusion.sampler_names import DEFAULT_SAMPLER, SAMPLERS
+from raggesture.diffusion.samplers import Sampler, sampler_named
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.errors import RaggestureError
 from raggesture.metrics.gesture_made import hand_paths
@@ -63,10 +65,10 @@ class Turning:
     placements: tuple[Placement, ...]
 
     @classmethod
-    def of(cls, model: Model, index: Index, heldout: Index, events: Sequence[Event], steps: int) -> Turning:
+    def of(cls, model: Model, index: Index, heldout: Index, events: Sequence[Event], sampler: Sampler) -> Turning:
         """Those of ``events`` that have a place and room for a neighbour three seconds away."""
         found = [(event, placed) for event in events if (placed := placed_event(event, index)) is not None and _room(placed) is not None]
-        return cls(Synthesizer(model, steps), index, heldout, tuple(event for event, _ in found), tuple(placed for _, placed in found))
+        return cls(Synthesizer(model, sampler), index, heldout, tuple(event for event, _ in found), tuple(placed for _, placed in found))
 
     def measure(self, weights: Sequence[float], rates: tuple[float, ...], seed: int) -> tuple[Floats, Floats]:
         """(W, N) distances to the exemplars, and of the neighbours to theirs, in metres."""
@@ -112,14 +114,14 @@ def _stroke_s(placement: Placement, source_frame: int) -> float:
 
 
 def turned(
-    model: Model, index: Index, heldout: Index, *, name: str, events: Sequence[Event], steps: int = 50, seed: int = 0, batch: int = 32,
+    model: Model, index: Index, heldout: Index, *, name: str, events: Sequence[Event], sampler: Sampler, seed: int = 0, batch: int = 32,
     weights: Sequence[float] = WEIGHTS, say: Callable[[str], None] | None = None,
 ) -> Turned:  # fmt: skip
     """Turn the dial on every event, in batches."""
-    rates = Hold(HoldOptions()).rates(steps)
+    rates = Hold(HoldOptions()).rates(sampler.clock)
     own, other = [], []
     for first in range(0, len(events), batch):
-        turning = Turning.of(model, index, heldout, events[first : first + batch], steps)
+        turning = Turning.of(model, index, heldout, events[first : first + batch], sampler)
         if len(turning.events) < 2:
             continue
         here, there = turning.measure(weights, rates, seed + first)
@@ -168,6 +170,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--events", type=int, default=128, help="events plain, and as many forced (default 128)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sampler", choices=SAMPLERS, default=DEFAULT_SAMPLER)
+    parser.add_argument("--steps", type=int, help="of sampling (default: the sampler's own)")
     given = parser.parse_args(arguments)
     console = Console(stderr=True)
 
@@ -176,10 +180,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         with opened(given.data) as (model, index, heldout):
-            rows = []
+            rows, sampler = [], sampler_named(given.sampler, given.steps)
             for forced in (False, True):
                 events = choose_events(heldout, given.events, given.seed, forced=forced)
-                rows.append(turned(model, index, heldout, name="forced" if forced else "plain", events=events, seed=given.seed, say=say))
+                name = "forced" if forced else "plain"
+                rows.append(turned(model, index, heldout, name=name, events=events, sampler=sampler, seed=given.seed, say=say))
                 say(" ".join(f"{100 * d:.1f}" for d in rows[-1].distance_m))
     except RaggestureError as fault:
         say(f"error: {fault}")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_FRAMES, WINDOW_SECONDS, frame_of_seconds, seconds_of_frame
+from raggesture.diffusion.samplers import Sampler
 from raggesture.metrics.gesture_made import GestureClassifier, hand_paths, window_at
 from raggesture.metrics.indexed_gestures import gestures_of, real_paths
 from raggesture.metrics.strokes import border_steps, stroke_gap, stroke_offset, wrist_places
@@ -145,10 +146,10 @@ def _make(synthesizer: Synthesizer, heldout: Index, index: Index, events: Sequen
 
 def measure(
     model: Model, index: Index, heldout: Index, events: Sequence[Event], classifier: GestureClassifier, *, name: str, how: Inject,
-    rates: tuple[float, ...], seed: int = 0, progress: Progress | None = None,
+    rates: tuple[float, ...], seed: int = 0, progress: Progress | None = None, sampler: Sampler | None = None,
 ) -> Outcome:  # fmt: skip
-    """Make every event one way and measure. ``rates``: the guidance schedule's, noisiest first (their number is the number of steps)."""
-    synthesizer = Synthesizer(model, len(rates))
+    """Make every event one way and measure. ``rates``: the guidance schedule's, noisiest first; without a ``sampler`` DDIM makes as many steps."""
+    synthesizer = Synthesizer(model, sampler or len(rates))
     made = _make(synthesizer, heldout, index, events, how, rates, seed, progress)
     right, offsets, distances = [], [], []
     for motion, event, placement in zip(made.motions, made.events, made.placements, strict=True):

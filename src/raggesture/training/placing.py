@@ -27,7 +27,7 @@ from raggesture.metrics.indexed_gestures import gestures_of, real_paths
 from raggesture.metrics.strokes import stroke_offset
 from raggesture.models.checkpoint import Model
 from raggesture.motion import Motion
-from raggesture.options import GenerateOptions
+from raggesture.options import GenerateOptions, sampler_of
 from raggesture.retrieval.index import Index
 from raggesture.retrieval.place import place
 from raggesture.retrieval.place_published import place_published
@@ -75,9 +75,11 @@ def asked_of(clip: str, heldout: Index, index: Index, chunks: int) -> Asked:
     return Asked(clip, duration_s, starts, queries, hits, placements, len(drops))
 
 
-def made_clips(model: Model, index: Index, heldout: Index, clips: Sequence[Asked], steps: int) -> list[Motion]:
-    """The clips' motions at 15 fps: window after window, the same window of all clips in one batch."""
-    synthesizer, options, rates = Synthesizer(model, steps), GenerateOptions(steps=steps), Hold(HoldOptions()).rates(steps)
+def made_clips(model: Model, index: Index, heldout: Index, clips: Sequence[Asked], steps: int | None = None) -> list[Motion]:
+    """The clips' motions at 15 fps: window after window, the same window of all clips in one batch; ``steps`` None: the sampler's own."""
+    options = GenerateOptions(steps=steps)
+    synthesizer = Synthesizer(model, sampler_of(options))
+    rates = Hold(HoldOptions()).rates(synthesizer.sampler.clock)
     context = model.codec.context_frames
     held: dict[str, Held] = {}
     motions: dict[str, list[Motion]] = {each.clip: [] for each in clips}
@@ -151,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--clips", type=int, default=1000, help="so many clips at most")
     parser.add_argument("--chunks", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--steps", type=int, help="of sampling (default: the sampler's own)")
     given = parser.parse_args(arguments)
     console = Console(stderr=True)
     torch.set_num_threads(1)
@@ -171,7 +173,16 @@ def main(arguments: list[str] | None = None) -> int:
     groups = groups_of(offsets, published)
     dropped, asked = sum(each.dropped for each in clips), sum(len(each.queries) for each in clips)
     given.out.mkdir(parents=True, exist_ok=True)
-    content = {"schema": 1, "steps": given.steps, "chunks": given.chunks, "clips": len(clips), "asked": asked, "dropped": dropped}
+    sampler = sampler_of(GenerateOptions(steps=given.steps))
+    content = {
+        "schema": 2,
+        "sampler": sampler.name,
+        "steps": sampler.schedule.n_steps,
+        "chunks": given.chunks,
+        "clips": len(clips),
+        "asked": asked,
+        "dropped": dropped,
+    }
     (given.out / "placing.json").write_text(json.dumps({**content, "groups": [asdict(g) for g in groups]}, indent=1) + "\n", encoding="utf-8")
     (given.out / "placing.md").write_text(markdown(groups, dropped, asked), encoding="utf-8")
     console.print(markdown(groups, dropped, asked), markup=False)

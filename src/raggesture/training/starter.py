@@ -21,6 +21,8 @@ from rich.console import Console
 from raggesture.config import load_settings
 from raggesture.corpus.beat2 import clip_ids, read_corpus
 from raggesture.corpus.clip import Clip
+from raggesture.diffusion.sampler_names import DEFAULT_SAMPLER
+from raggesture.diffusion.samplers import sampler_named
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.encoders.registry import audio_encoder, text_encoder
 from raggesture.errors import RaggestureError
@@ -40,8 +42,8 @@ from raggesture.training.recipe import DENOISER_RUN, Place, Recipe, read_data, t
 from raggesture.training.settings import kit_of, recipe_of
 from raggesture.training.statistics import of_corpus
 
-INDEX_MINUTES = 26.0
-STEPS = 50
+INDEX_MINUTES, KNOWN_MINUTES = 40.0, 150.0
+"""Of motion in the packaged index, and in the one that the classifier learns from: with 200 gestures a few renditions each are too few to tell them."""
 LICENCE = "Apache-2.0 (authored motion and speech made for this project)"
 _CONSOLE = Console(stderr=True)
 
@@ -106,10 +108,12 @@ def build_model(options: Options) -> None:
 
 
 def build_indexes(options: Options) -> None:
-    """The packaged index from training clips, and one of held-out clips for the figures."""
-    text, audio = text_encoder("minilm"), audio_encoder("prosody")
-    chosen = choose_clips(list(read_corpus(options.data, "train")), INDEX_MINUTES)
-    Index.build(chosen, options.out / "index", text_encoder=text, audio_encoder=audio, licence=LICENCE, force=True)
+    """The packaged index from training clips, one of held-out clips for the figures, and one that the classifier learns from."""
+    recipe = starter_recipe()
+    text, audio = text_encoder(recipe.text_encoder), audio_encoder(recipe.audio_encoder)
+    train = list(read_corpus(options.data, "train"))
+    for where, minutes in ((options.out / "index", INDEX_MINUTES), (options.work / "known", KNOWN_MINUTES)):
+        Index.build(choose_clips(train, minutes), where, text_encoder=text, audio_encoder=audio, licence=LICENCE, force=True)
     Index.build(read_corpus(options.data, "test"), options.work / "heldout", text_encoder=text, audio_encoder=audio, force=True)
 
 
@@ -118,10 +122,11 @@ def build_figures(options: Options) -> None:
     model = load_model(options.out / "model")
     text = text_encoder("minilm")
     index, heldout = Index.open(options.out / "index", text_encoder=text), Index.open(options.work / "heldout", text_encoder=text)
-    classifier = classifier_of(index)
+    classifier = classifier_of(Index.open(options.work / "known", text_encoder=text))
     accuracy = classifier_accuracy(classifier, heldout)
     _say(f"classifier's own accuracy on held-out authored gestures: {accuracy:.3f}")
-    rates = Hold(HoldOptions()).rates(STEPS)
+    sampler = sampler_named(DEFAULT_SAMPLER)
+    rates = Hold(HoldOptions()).rates(sampler.clock)
     found = retrieval_at_1(index, choose_events(heldout, options.events, options.seed, forced=False))
     _say(f"retrieval by word and kind alone finds the speaker's gesture first: {found:.3f}")
     outcomes: list[Outcome] = []
@@ -130,12 +135,13 @@ def build_figures(options: Options) -> None:
         events = choose_events(heldout, options.events, options.seed, forced=forced)
         for how in hows:
             name = f"{how}{', forced' if forced else ''}"
-            outcomes.append(measure(model, index, heldout, events, classifier, name=name, how=how, rates=rates, seed=options.seed))
+            outcomes.append(measure(model, index, heldout, events, classifier, name=name, how=how, rates=rates, seed=options.seed, sampler=sampler))
             _say(str(outcomes[-1]))
     content = {
         "schema": 1,
         "guidance": "hold",
-        "steps": STEPS,
+        "sampler": sampler.name,
+        "steps": sampler.schedule.n_steps,
         "seed": options.seed,
         "classifier_accuracy": accuracy,
         "retrieval_at_1": found,

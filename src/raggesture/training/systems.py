@@ -19,6 +19,7 @@ import numpy as np
 
 from raggesture.clock import MOTION_FPS, SAMPLE_RATE_HZ, sample_of_seconds
 from raggesture.corpus.beat2 import MOTION_DIR, clip_ids, speaker_of
+from raggesture.diffusion.sampler_names import DEFAULT_SAMPLER, own_steps
 from raggesture.errors import InputError, RaggestureError, UsageError
 from raggesture.evaluation import EvaluationOptions, evaluate
 from raggesture.metrics.indexed_gestures import IndexedGestures
@@ -63,13 +64,13 @@ GENERATED = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is made: ``clips`` of the corpus, the first ``seconds`` of each, ``steps`` of sampling."""
+    """What is made: ``clips`` of the corpus, the first ``seconds`` of each, ``steps`` of sampling (None: the sampler's own)."""
 
     corpus: Path
     out: Path
     clips: tuple[str, ...]
     seconds: float
-    steps: int
+    steps: int | None
     seed: int
 
     def folder(self, system: str) -> Path:
@@ -94,10 +95,10 @@ def choose_clips(corpus: Path, count: int, seconds: float) -> tuple[str, ...]:
     return tuple(sorted(ordered[:count]))
 
 
-def speech_of(plan: Plan, clip: str) -> Speech:
-    """The first seconds of a clip, with the words that end in them."""
-    whole = load_speech(plan.corpus / "wave16k" / f"{clip}.wav", plan.corpus / "textgrid" / f"{clip}.TextGrid", speaker=speaker_of(clip))
-    samples = sample_of_seconds(plan.seconds)
+def speech_of(corpus: Path, clip: str, seconds: float) -> Speech:
+    """The first ``seconds`` of a clip, with the words that end in them."""
+    whole = load_speech(corpus / "wave16k" / f"{clip}.wav", corpus / "textgrid" / f"{clip}.TextGrid", speaker=speaker_of(clip))
+    samples = sample_of_seconds(seconds)
     words = tuple(word for word in whole.transcript.words if word.end <= samples / SAMPLE_RATE_HZ)
     return Speech(clip, np.array(whole.wave[:samples]), Transcript(words, whole.transcript.language, whole.transcript.source), whole.speaker)
 
@@ -120,7 +121,7 @@ def generate(plan: Plan, systems: Sequence[System], pipeline: Pipeline, parts: P
         for clip in plan.clips:
 
             def write(motion: Path, trace: Path, clip: str = clip, system: System = system, retriever: object = retriever) -> None:
-                speech = speech_of(plan, clip)
+                speech = speech_of(plan.corpus, clip, plan.seconds)
                 speaker = speech.speaker if speech.speaker in pipeline.model.manifest.speakers else ""
                 options = GenerateOptions(steps=plan.steps, seed=plan.seed, inject=system.inject, speaker=speaker)
                 made = pipeline.generate(speech, options, retriever=retriever, schedule=schedule)  # type: ignore[arg-type]  # made by its kind
@@ -171,7 +172,8 @@ def write_figures(plan: Plan, reports: Mapping[str, Report]) -> None:
     """``systems.json``, ``systems.md``, ``systems.png``."""
     files = [plan.out / name for name in ("systems.json", "systems.md", "systems.png")]
     with new_files(files, force=True) as (numbers, text, picture):
-        facts = {"schema": SCHEMA, "clips": list(plan.clips), "seconds": plan.seconds, "steps": plan.steps, "seed": plan.seed}
+        facts = {"schema": SCHEMA, "clips": list(plan.clips), "seconds": plan.seconds, "sampler": DEFAULT_SAMPLER, "seed": plan.seed}
+        facts["steps"] = own_steps(DEFAULT_SAMPLER) if plan.steps is None else plan.steps
         data = {**facts, "systems": {name: report.to_json() for name, report in reports.items()}}
         numbers.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         text.write_text(table(reports), encoding="utf-8")
@@ -184,7 +186,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for results and figures")
     parser.add_argument("--clips", type=int, default=16, help="how many")
     parser.add_argument("--seconds", type=float, default=20.0, help="so much of each, from its start")
-    parser.add_argument("--steps", type=int, default=50, help="of sampling")
+    parser.add_argument("--steps", type=int, help="of sampling (default: the sampler's own)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="processes that measure")
     return parser.parse_args(arguments)
@@ -198,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(line + "\n")
 
     try:
-        if options.clips < 2 or options.seconds <= 0 or options.steps < 1:
+        if options.clips < 2 or options.seconds <= 0 or options.steps == 0:
             raise UsageError("systems: expected at least 2 clips, and more than 0 seconds and steps - correct the options")
         plan = Plan(options.data, options.out, choose_clips(options.data, options.clips, options.seconds), options.seconds, options.steps, options.seed)
         pipeline = Pipeline.load()

@@ -2,7 +2,7 @@
 
 ``python -m raggesture.training.ways --data CORPUS --out docs`` writes ``ways.json`` and ``ways.md``. Each way makes the same held-out events from
 the same noise, plain (the word's own gesture) and forced (another, which is where ways differ). Rows also for the schedule of the profile ``paper``, the
-loop of the profile ``released``, and the published placement rule. Source: TRAINING "The whole chain in miniature", "Placement".
+loop of the profile ``released`` (both with their own sampler), and the published placement rule. Source: TRAINING "The whole chain in miniature", "Placement".
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, MOTION_FPS, WINDOW_FRAMES, WINDOW_SECONDS, frames_of_seconds
+from raggesture.diffusion.sampler_names import DEFAULT_SAMPLER, SamplerName, own_steps
+from raggesture.diffusion.samplers import sampler_named
 from raggesture.diffusion.schedules import DecreasingTill25, Hold, HoldOptions, IterationOptions
 from raggesture.errors import RaggestureError
 from raggesture.metrics.distribution import frechet_distance
@@ -32,6 +34,8 @@ from raggesture.metrics.strokes import REACH_FRAMES, stroke_gap, stroke_offset, 
 from raggesture.models.checkpoint import Model, load_model
 from raggesture.models.conditions import Conditions
 from raggesture.motion import Motion, double_rate
+from raggesture.plugins.hookspecs import GuidanceSchedule
+from raggesture.plugins.rates import checked_rates
 from raggesture.released_loop import released_entries, released_injection
 from raggesture.resources import PACK_NAME, packaged_dir
 from raggesture.retrieval.index import Index
@@ -42,22 +46,27 @@ from raggesture.training.published_placement import published_event
 from raggesture.types import Placement
 from raggesture.windowing import eased
 
-STEPS, BATCH = 50, 32
-HOLD = Hold(HoldOptions()).rates(STEPS)
-PAPER = DecreasingTill25(IterationOptions()).rates(STEPS)
+BATCH = 32
+HOLD: GuidanceSchedule = Hold(HoldOptions())
+PAPER: GuidanceSchedule = DecreasingTill25(IterationOptions())
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A row: how exemplars enter, by which rates, eased how much, in how many chunks, by which loop, placed by which rule."""
+    """A row: how exemplars enter, by which schedule, eased how much, in how many chunks, by which loop, placed by which rule, sampled how.
+
+    ``steps``: of the sampler; None: its own.
+    """
 
     name: str
     how: Inject
-    rates: tuple[float, ...] = HOLD
+    schedule: GuidanceSchedule = HOLD
     ease: float = 0.0
     chunks: int = 2
     released_loop: bool = False
     released_placement: bool = False
+    sampler: SamplerName = DEFAULT_SAMPLER
+    steps: int | None = None
 
 
 WAYS = (
@@ -66,8 +75,8 @@ WAYS = (
     Way("inpaint (second ablation)", "inpaint"),
     Way("noised, `hold`", "noised"),
     Way("none", "none"),
-    Way("`--profile paper`'s schedule, `decreasing_till_25`", "inversion+guidance", PAPER),
-    Way("`--profile released`'s loop", "inversion+guidance", released_loop=True),
+    Way("`--profile paper`'s schedule, `decreasing_till_25`", "inversion+guidance", PAPER, sampler="ddim"),
+    Way("`--profile released`'s loop", "inversion+guidance", released_loop=True, sampler="ddim"),
     Way("published placement, `hold`", "inversion+guidance", released_placement=True),
     Way("default, ease 0.5", "inversion+guidance", ease=0.5),
     Way("default, ease 1", "inversion+guidance", ease=1.0),
@@ -106,7 +115,9 @@ class Material:
 
 
 @dataclass(slots=True)
-class _Made:
+class Made:
+    """What a way has made so far."""
+
     events: list[Event] = field(default_factory=list)
     motions: list[Motion] = field(default_factory=list)
     placements: list[Placement | None] = field(default_factory=list)
@@ -117,27 +128,38 @@ class Bench:
     """The packaged model asked for held-out events, every way from the same noise; exemplars that several ways share are inverted once."""
 
     def __init__(self, model: Model, index: Index, heldout: Index, kit: EvaluationKit, *, forced: bool) -> None:
-        self.synthesizer = Synthesizer(model, STEPS)
         self.index, self.heldout, self.kit, self.forced = index, heldout, kit, forced
+        self.made: dict[Way, Made] = {}
+        self._model, self._context = model, model.codec.context_frames
         self._classifier = classifier_of(index)
-        self._context = model.codec.context_frames
-        self._made: dict[Way, _Made] = {}
+        self._synthesizers: dict[tuple[SamplerName, int | None], Synthesizer] = {}
+
+    def synthesizer(self, way: Way) -> Synthesizer:
+        """The model with a way's sampler."""
+        key = (way.sampler, way.steps)
+        if key not in self._synthesizers:
+            self._synthesizers[key] = Synthesizer(self._model, sampler_named(*key))
+        return self._synthesizers[key]
 
     def make(self, ways: Sequence[Way], events: Sequence[Event], seed: int) -> None:
         """Make a batch of events in each way."""
         shared: dict[tuple[object, ...], Material] = {}
         for way in ways:
-            self._make(way, events, seed, shared, self._made.setdefault(way, _Made()))
+            self._make(way, events, seed, shared, self.made.setdefault(way, Made()))
 
     def rows(self) -> list[Row]:
         """A row for each way, of all events so far."""
-        events = next(iter(self._made.values())).events
-        reference = self._features([self._authored(event) for event in events])
-        return [self._row(way, made, reference) for way, made in self._made.items()]
+        reference = self.features(self.authored())
+        return [self._row(way, made, reference) for way, made in self.made.items()]
+
+    def authored(self) -> list[Motion]:
+        """The held-out motion of all events so far."""
+        cuts = [self.heldout.clip_window(e.exemplar.clip, e.start_frame, WINDOW_FRAMES, context=0) for e in next(iter(self.made.values())).events]
+        return [Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS)) for cut in cuts]
 
     def _material(self, way: Way, events: Sequence[Event], seed: int, shared: dict[tuple[object, ...], Material]) -> Material:
         inverted = way.how in ("inversion+guidance", "inversion")
-        key = (way.how == "none", way.chunks, way.released_placement, way.released_loop, inverted)
+        key = (way.how == "none", way.chunks, way.released_placement, way.released_loop, inverted, way.sampler, way.steps)
         if key not in shared:
             shared[key] = self._prepared(way, events, seed, inverted=inverted)
         return shared[key]
@@ -148,23 +170,23 @@ class Bench:
         rule = published_event if way.released_placement else placed_event
         placements = tuple(rule(event, self.index, way.chunks) for event in events)
         sources = [self.index.clip_window(p.hit.exemplar.clip, p.source_frame, context=self._context) for p in placements if p]
-        began = time.process_time()
-        clean = self.synthesizer.encode(sources)
+        synthesizer, began = self.synthesizer(way), time.process_time()
+        clean = synthesizer.encode(sources)
         if not inverted:
-            drawn = self.synthesizer.noise(len(sources), torch.Generator().manual_seed(seed + 1))
-            levels = self.synthesizer.noised(clean, drawn)
+            levels = synthesizer.noised(clean, synthesizer.noise(len(sources), torch.Generator().manual_seed(seed + 1)))
         elif way.released_loop:
-            levels = released_entries(self.synthesizer, clean, self.synthesizer.conditions(sources))
+            levels = released_entries(synthesizer, clean, synthesizer.conditions(sources))
         else:
-            levels = self.synthesizer.invert(clean, self.synthesizer.conditions(sources))
+            levels = synthesizer.invert(clean, synthesizer.conditions(sources))
         return Material(placements, clean, levels, time.process_time() - began)
 
-    def _make(self, way: Way, events: Sequence[Event], seed: int, shared: dict[tuple[object, ...], Material], into: _Made) -> None:
+    def _make(self, way: Way, events: Sequence[Event], seed: int, shared: dict[tuple[object, ...], Material], into: Made) -> None:
+        synthesizer = self.synthesizer(way)
         material = self._material(way, events, seed, shared)
         scenes = [self.heldout.clip_window(e.exemplar.clip, e.start_frame, context=self._context) for e in events]
-        noise = self.synthesizer.noise(len(events), torch.Generator().manual_seed(seed))
+        noise = synthesizer.noise(len(events), torch.Generator().manual_seed(seed))
         began = time.process_time()
-        motions = self._sampled(way, material, self.synthesizer.conditions(scenes), noise)
+        motions = self._sampled(way, material, synthesizer.conditions(scenes), noise)
         into.seconds.append((time.process_time() - began + material.seconds) / len(events))
         into.events += events
         into.motions += motions
@@ -173,23 +195,22 @@ class Bench:
     def _sampled(self, way: Way, material: Material, conditions: Conditions, noise: Tensor) -> list[Motion]:
         found = [(item, p) for item, p in enumerate(material.placements) if p is not None]
         insertions = [Insertion(row, item, p.target, ease=eased(p, way.ease) if way.ease else (), source=p.source) for row, (item, p) in enumerate(found)]
+        synthesizer = self.synthesizer(way)
         injection: Injection
         if way.released_loop:
             rng = torch.Generator().manual_seed(2)
-            injection = released_injection(self.synthesizer, way.how, material.levels, material.clean, insertions, noise, None, rng)
+            injection = released_injection(synthesizer, way.how, material.levels, material.clean, insertions, noise, None, rng)
         else:
-            injection = inject(self.synthesizer, way.how, material.levels, material.clean, insertions, noise, way.rates)
-        return self.synthesizer.decode(self.synthesizer.sample(conditions, injection.start, injection.guide))
+            rates = checked_rates(way.schedule, synthesizer.sampler.clock)
+            injection = inject(synthesizer, way.how, material.levels, material.clean, insertions, noise, rates)
+        return synthesizer.decode(synthesizer.sample(conditions, injection.start, injection.guide))
 
-    def _authored(self, event: Event) -> Motion:
-        cut = self.heldout.clip_window(event.exemplar.clip, event.start_frame, WINDOW_FRAMES, context=0)
-        return Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS))
-
-    def _features(self, motions: Sequence[Motion]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    def features(self, motions: Sequence[Motion]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        """Rows of features (N r, D) for FGD, r of each motion."""
         frames = frames_of_seconds(WINDOW_SECONDS, MOTION_FPS)
         return np.concatenate([fgd_features(self.kit.autoencoder, double_rate(motion, frames)) for motion in motions])
 
-    def _row(self, way: Way, made: _Made, reference: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Row:
+    def _row(self, way: Way, made: Made, reference: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Row:
         right, offsets, distances = [], [], []
         for motion, event, placement in zip(made.motions, made.events, made.placements, strict=True):
             path, stroke_s = hand_paths(motion), event.stroke_s - 0.5 / MODEL_FPS
@@ -204,17 +225,17 @@ class Bench:
         return Row(
             way.name, self.forced, len(right), sum(p is not None for p in made.placements), float(np.median(made.seconds)), float(np.mean(right)),
             float(np.mean(distances)), float(np.mean(offsets)), float(np.mean(np.array(offsets) <= 1)), figures.jerk, figures.step,
-            frechet_distance(self._features(made.motions), reference),
+            frechet_distance(self.features(made.motions), reference),
         )  # fmt: skip
 
 
 @contextmanager
-def opened(data: Path) -> Iterator[tuple[Model, Index, Index]]:
-    """The packaged model and index, and an index of a held-out corpus (or ``data`` itself, if it is one)."""
+def opened(data: Path, pack: Path | None = None) -> Iterator[tuple[Model, Index, Index]]:
+    """Model and index of a pack (None: the packaged one), and an index of a held-out corpus (or ``data`` itself, if it is one)."""
     from raggesture.corpus.beat2 import read_corpus
     from raggesture.encoders.registry import audio_encoder, text_encoder
 
-    text, pack = text_encoder("minilm"), packaged_dir(PACK_NAME)
+    text, pack = text_encoder("minilm"), pack or packaged_dir(PACK_NAME)
     model, index = load_model(pack / "model"), Index.open(pack / "index", text_encoder=text)
     if (data / "manifest.json").is_file():
         yield model, index, Index.open(data, text_encoder=text)
@@ -278,7 +299,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def write(rows: Sequence[Row], seed: int, folder: Path) -> None:
     """``ways.json`` and ``ways.md``."""
-    content = {"schema": 1, "steps": STEPS, "seed": seed, "most_frames_off": REACH_FRAMES, "rows": [asdict(row) for row in rows]}
+    content = {
+        "schema": 2,
+        "sampler": DEFAULT_SAMPLER,
+        "steps": own_steps(DEFAULT_SAMPLER),
+        "seed": seed,
+        "most_frames_off": REACH_FRAMES,
+        "rows": [asdict(row) for row in rows],
+    }
     (folder / "ways.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (folder / "ways.md").write_text(markdown(rows), encoding="utf-8")
 
