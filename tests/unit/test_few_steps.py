@@ -52,7 +52,7 @@ def test_a_change_of_fgd_has_its_sign_and_its_interval() -> None:
 
 def test_the_tables_have_a_line_for_each_sampler() -> None:
     rows = [replace(ROW, sampler=each.sampler, steps=each.steps, forced=forced, fgd_change=0.1) for each in CONTENDERS for forced in (False, True)]
-    times = [Time("dpm++", 12, 1, 0.5, (("invert", 0.2), ("sample", 0.3))), Time("ddim", 50, 1, 1.5, (("sample", 1.5),))]
+    times = [Time("dpm++", 12, 1, 2, 0.5, (("invert", 0.2), ("sample", 0.3))), Time("ddim", 50, 1, 2, 1.5, (("sample", 1.5),))]
     lines = markdown(rows, times).splitlines()
     quality, cost = lines[: 2 + len(CONTENDERS)], lines[-4:]
     assert len({line.count("|") for line in quality}) == len({line.count("|") for line in cost}) == 1
@@ -78,6 +78,10 @@ def test_the_command_on_the_packaged_model(tmp_path: Path) -> None:
         table = list(csv.DictReader(stream))
     assert len(table) == len(rows) and table[0]["sampler"] == REFERENCE.sampler
     assert "DPM-Solver++(2M) 12" in (tmp_path / "steps.md").read_text()
+
+
+def test_no_thread_is_refused_before_any_work(tmp_path: Path) -> None:
+    assert main(["--data", str(tmp_path), "--threads", "0", "--out", str(tmp_path / "out")]) == 2
 
 
 def test_a_pack_that_is_not_there(tmp_path: Path) -> None:

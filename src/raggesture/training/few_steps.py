@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from raggesture.body.joints import LatentLayout
 from raggesture.clock import MODEL_FPS, WINDOW_SECONDS
 from raggesture.diffusion.sampler_names import SamplerName, own_steps
-from raggesture.errors import RaggestureError
+from raggesture.errors import RaggestureError, UsageError
 from raggesture.metrics.bootstrap import Interval, drawn_counts, interval_of
 from raggesture.metrics.distribution import frechet_of_moments
 from raggesture.metrics.fgd import load_kit
@@ -99,11 +99,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Seconds for ten seconds of motion with ``gestures``, from words to files, on two threads; ``stages``: of it."""
+    """Seconds for ten seconds of motion with ``gestures``, from words to files, on so many ``threads``; ``stages``: of it."""
 
     sampler: SamplerName
     steps: int
     gestures: int
+    threads: int
     seconds: float
     stages: tuple[tuple[str, float], ...]
 
@@ -184,18 +185,18 @@ def _moments(rows: Floats, weights: Floats) -> tuple[Floats, Floats]:
     return mean, (centred * times[:, None]).T @ centred / (times.sum() - 1)
 
 
-def timed(pack: Path, corpus: Path, repeats: int, say: Callable[[str], None]) -> list[Time]:
-    """What ten seconds of motion cost each contender, with one and with two gestures."""
+def timed(pack: Path, corpus: Path, repeats: int, count: int, say: Callable[[str], None]) -> list[Time]:
+    """What ten seconds of motion cost each contender, with one and with two gestures, on ``count`` threads."""
     pipeline = Pipeline.load(pack / "model", pack / "index", "cpu")
     names = choose_clips(corpus, 16, WINDOW_SECONDS)
     speech = speech_for(pipeline, [speech_of(corpus, name, WINDOW_SECONDS) for name in names], MOST_GESTURES)
     times = []
-    with threads(2):
+    with threads(count):
         for each in CONTENDERS:
             options = GenerateOptions(sampler=each.sampler, steps=each.steps)
             for gestures in range(1, MOST_GESTURES + 1):
                 spent: Spent = time_generation(pipeline, speech, options, gestures, repeats)
-                times.append(Time(each.sampler, each.steps, gestures, spent.whole, spent.stages))
+                times.append(Time(each.sampler, each.steps, gestures, count, spent.whole, spent.stages))
                 say(f"{each.name}, {gestures} of {MOST_GESTURES} gestures: {spent.whole:.2f} s")
     return times
 
@@ -239,7 +240,8 @@ def _costs(times: Sequence[Time]) -> str:
     if not times:
         return ""
     names = tuple(dict.fromkeys(name for time in times for name, _ in time.stages))
-    lines = ["", "Seconds for ten seconds of motion, words given, from words to files, two threads, median:", ""]
+    count = times[0].threads
+    lines = ["", f"Seconds for ten seconds of motion, words given, from words to files, {count} thread{'s' if count > 1 else ''}, median:", ""]
     lines += [f"| sampler, steps | gestures | whole | {' | '.join(names)} |", "|" + "---|" * (3 + len(names))]
     for time in times:
         found = dict(time.stages)
@@ -270,6 +272,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--events", type=int, default=160, help="events plain, and as many forced (default 160)")
     parser.add_argument("--repeats", type=int, default=5, help="runs that are timed, of which the median counts; 0: none (default 5)")
+    parser.add_argument("--threads", type=int, default=2, help="of what is timed; on a machine that is busy, 1 (default 2)")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args(arguments)
 
@@ -285,8 +288,10 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(text, markup=False, soft_wrap=True)
 
     try:
+        if given.threads < 1 or given.repeats < 0:
+            raise UsageError(f"few_steps: {given.threads} threads, {given.repeats} repeats; expected at least 1 and 0 - correct the options")
         rows = _compared(given.data, given.pack, given.events, given.seed, say)
-        times = timed(given.pack, given.data, given.repeats, say) if given.repeats and not (given.data / "manifest.json").is_file() else []
+        times = timed(given.pack, given.data, given.repeats, given.threads, say) if given.repeats and not (given.data / "manifest.json").is_file() else []
         write(rows, times, given.seed, given.out)
     except RaggestureError as fault:
         say(f"error: {fault}")
