@@ -39,7 +39,7 @@ def starter(session: nox.Session) -> None:
     """Rebuild everything that is packaged, from nothing: corpus, codecs, denoiser, index, figures."""
     _install(session, "offline")
     corpus, pack = "work-starter/corpus", "src/raggesture/data/starter"  # into the checkout, not into the installed package
-    session.run("python", "-m", "raggesture.corpus.starter", corpus, "--hours", "8")
+    session.run("python", "-m", "raggesture.corpus.starter", corpus, "--hours", "9")
     session.run("python", "-m", "raggesture.training.starter", "--data", corpus, "--out", pack, *session.posargs)
 
 

@@ -32,9 +32,10 @@ class DenoiserTable(Table):
     ff_dim: Positive = 1024
     time_dim: Positive = 2048
     condition_dim: Positive = 64
+    planner_dim: Positive = 128
     attention: Literal["linear", "softmax"] = "linear"
     modulation: Literal["stylization", "adaln"] = "stylization"
-    conditioning: Literal["frames", "chunks", "joint-chunks"] = "frames"
+    conditioning: Literal["frames", "chunks", "joint-chunks", "planned-chunks"] = "frames"
     prediction: Literal["x0", "v"] = "x0"
     masked_tokens: tuple[int, ...] = (10, 21, 32)
     dropout: Share = 0.0
@@ -138,6 +139,19 @@ class VaeRun(RunTable):
     kl: Weight = 1e-4
 
 
+class PlannerRun(RunTable):
+    """``[training.planner]``: which gesture falls where, learnt from labels before the denoiser (``planned-chunks``); ours."""
+
+    length: str = "1500 steps"
+    batch: Positive = 64
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    weight_decay: Weight = 0.05
+    warmup: Share = 0.05
+    clip: Weight = 1.0
+    keep_best: bool = True
+
+
 class FgdRun(RunTable):
     """``[training.fgd]``: the feature autoencoder of FGD; ours."""
 
@@ -151,4 +165,5 @@ class Training(Table):
 
     denoiser: DenoiserRun = DenoiserRun()
     vae: VaeRun = VaeRun()
+    planner: PlannerRun = PlannerRun()
     fgd: FgdRun = FgdRun()

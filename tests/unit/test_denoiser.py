@@ -14,11 +14,13 @@ from raggesture.models.conditions import Conditions
 from raggesture.models.denoiser import Denoiser, DenoiserConfig
 from raggesture.models.mixing import CONDITION_ONLY, Mixing, bind
 
-BASE = DenoiserConfig(latent_dim=6, text_dim=5, audio_dim=4, n_speakers=3, width=16, layers=2, heads=4, ff_dim=24, time_dim=20, condition_dim=8)
+BASE = DenoiserConfig(
+    latent_dim=6, text_dim=5, audio_dim=4, n_speakers=3, width=16, layers=2, heads=4, ff_dim=24, time_dim=20, condition_dim=8, planner_dim=8, gestures=5
+)
 SETTINGS = [
     replace(BASE, attention=attention, modulation=modulation, conditioning=conditioning, prediction=prediction)
     for attention, modulation, conditioning, prediction in itertools.product(
-        ("linear", "softmax"), ("stylization", "adaln"), ("frames", "chunks", "joint-chunks"), ("x0", "v")
+        ("linear", "softmax"), ("stylization", "adaln"), ("frames", "chunks", "joint-chunks", "planned-chunks"), ("x0", "v")
     )
 ]
 IDS = [f"{c.attention}-{c.modulation}-{c.conditioning}-{c.prediction}" for c in SETTINGS]

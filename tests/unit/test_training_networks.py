@@ -13,7 +13,7 @@ import torch
 from helpers_training import LATENTS, OPTIONS, OURS, SMALL, one_window, small_codec, small_dataset
 from raggesture.body.joints import FEATURES_OF_PART, PARTS
 from raggesture.config import Overrides, load_settings
-from raggesture.config_model import CodecTable, DenoiserRun, DenoiserTable, FgdRun, MixingTable, RunTable, Table, VaeRun, VaeTable
+from raggesture.config_model import CodecTable, DenoiserRun, DenoiserTable, FgdRun, MixingTable, PlannerRun, RunTable, Table, VaeRun, VaeTable
 from raggesture.diffusion.noise import published
 from raggesture.errors import ConfigError, ModelError
 from raggesture.metrics.fgd import EvaluationKit, MotionAutoencoder
@@ -31,6 +31,7 @@ from raggesture.training.evaluation import FgdTraining
 from raggesture.training.loop import CURVE_FILE
 from raggesture.training.optimisation import Optimisation
 from raggesture.training.parts import load_parts, part_file, save_part
+from raggesture.training.planner import PlannerTraining
 from raggesture.training.recipe import Place, Recipe, TrainingData, make_codec, train_model, train_parts
 from raggesture.training.settings import kit_of, recipe_of
 from raggesture.training.starter import starter_recipe
@@ -215,7 +216,10 @@ def _defaults(cls: type) -> dict[str, Any]:
     return {each.name: each.default for each in fields(cls) if each.default is not MISSING}
 
 
-@pytest.mark.parametrize(("table", "cls"), [(RunTable, Optimisation), (DenoiserRun, DenoiserTraining), (VaeRun, VaeTraining), (FgdRun, FgdTraining)])
+_RUNS = [(RunTable, Optimisation), (DenoiserRun, DenoiserTraining), (VaeRun, VaeTraining), (FgdRun, FgdTraining), (PlannerRun, PlannerTraining)]
+
+
+@pytest.mark.parametrize(("table", "cls"), _RUNS)
 def test_run_tables_are_their_classes(table: type[Table], cls: type) -> None:
     bounds = {"steps", "minutes", "epochs"}
     assert table().model_dump(exclude={"length"}) == {key: value for key, value in _defaults(cls).items() if key not in bounds}
@@ -223,8 +227,10 @@ def test_run_tables_are_their_classes(table: type[Table], cls: type) -> None:
 
 def test_model_tables_are_their_classes() -> None:
     published_model = DenoiserConfig.published()
-    assert all(getattr(published_model, key) == value for key, value in DenoiserTable().model_dump(exclude={"masked_tokens", "condition_dim"}).items())
-    assert set(DenoiserTable.model_fields) | {"latent_dim", "text_dim", "audio_dim", "n_speakers", "chunks"} == {each.name for each in fields(DenoiserConfig)}
+    ours = {"masked_tokens", "condition_dim", "planner_dim"}
+    assert all(getattr(published_model, key) == value for key, value in DenoiserTable().model_dump(exclude=ours).items())
+    of_data = {"latent_dim", "text_dim", "audio_dim", "n_speakers", "gestures", "chunks"}
+    assert set(DenoiserTable.model_fields) | of_data == {each.name for each in fields(DenoiserConfig)}
     assert MixingTable().model_dump(exclude={"kind"}) == {key: value for key, value in _defaults(Mixing).items() if key != "kind"}
     shared = {key: value for key, value in _defaults(VaeConfig).items() if key in VaeTable.model_fields}
     assert VaeTable().model_dump(exclude={"decoder_arch"}) == {key: value for key, value in shared.items() if key != "decoder_arch"}
@@ -245,12 +251,14 @@ def test_paper_is_the_published_model_and_training() -> None:
 def test_starter_is_a_profile_of_the_same_code() -> None:
     """The recipe that packaged the model, value by value."""
     recipe = starter_recipe()
-    packaged = {"latent_dim": 128, "text_dim": 1, "audio_dim": 1, "n_speakers": 1, "width": 192, "layers": 6, "heads": 8, "ff_dim": 384, "time_dim": 192}
-    kinds = {"attention": "softmax", "modulation": "adaln", "conditioning": "chunks", "prediction": "v"}
-    assert recipe.denoiser == DenoiserConfig(**packaged, **kinds, condition_dim=64, dropout=0.1)  # type: ignore[arg-type]
-    assert recipe.training == DenoiserTraining(minutes=39.0, batch=64, seed=1, **OURS)
+    sizes = {"latent_dim": 128, "text_dim": 1, "audio_dim": 1, "n_speakers": 1, "width": 192, "layers": 6, "heads": 8, "ff_dim": 384, "time_dim": 96}
+    kinds = {"attention": "softmax", "modulation": "adaln", "conditioning": "planned-chunks", "prediction": "v"}
+    assert recipe.denoiser == DenoiserConfig(**sizes, **kinds, condition_dim=96, planner_dim=128, dropout=0.0)  # type: ignore[arg-type]
+    ours = OURS | {"learning_rate": 1.5e-3, "part_weights": (1.3, 1.3, 0.7, 0.7), "spread_power": 1.0}
+    assert recipe.training == DenoiserTraining(steps=8000, batch=64, seed=1, **ours)
+    assert recipe.planner == PlannerTraining(steps=400, measure_every=100, held_out_windows=256, seed=1)
     assert recipe.codec == CodecTraining(CodecConfig(latent_dim=128), 1200, 3000, 1)
-    assert (recipe.mixing, recipe.temperature, recipe.text_encoder, recipe.audio_encoder, recipe.storage) == (Mixing(), 1.15, "minilm", "prosody", "float16")
+    assert (recipe.mixing, recipe.temperature, recipe.text_encoder, recipe.audio_encoder, recipe.storage) == (Mixing(), 1.15, "minilm", "accents", "float16")
     assert kit_of(load_settings("starter", environ={})).steps == 600
     other = starter_recipe(5.0, 7)
     assert (other.training.minutes, other.training.seed, other.codec.seed) == (5.0, 7, 7) and "5 minutes, seed 7" in other.provenance

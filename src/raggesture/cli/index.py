@@ -65,7 +65,7 @@ def build(
     split: Split = None,
     speakers: Speakers = None,
     text_encoder: Annotated[str, typer.Option("--text-encoder", metavar="NAME", help="As the model was trained.")] = "minilm",
-    audio_encoder: Annotated[str, typer.Option("--audio-encoder", metavar="NAME", help="As the model was trained.")] = "prosody",
+    audio_encoder: Annotated[str, typer.Option("--audio-encoder", metavar="NAME", help="As the model was trained.")] = "accents",
     licence: Licence = "",
     released_grid: Annotated[
         bool, typer.Option("--released-grid", help="Keep the events of every fifteenth window of the published sliding grid, not one window round each stroke.")

@@ -2,7 +2,7 @@
 
 The published network and ours are one class by configuration: attention ``linear`` | ``softmax``, modulation ``stylization`` | ``adaln``, conditioning
 ``frames`` (cross attention to text, audio and speaker) | ``chunks`` (each second's own text and audio added to its tokens) | ``joint-chunks`` (the same,
-word and voice meeting on every frame), prediction ``x0`` | ``v``.
+word and voice meeting on every frame) | ``planned-chunks`` (a planner says which gesture's stroke falls on which frame), prediction ``x0`` | ``v``.
 Separator tokens (10, 21, 32) influence nothing, so they are left out inside and come back as zeros. Whatever does not depend on x is computed once,
 in ``prepare``. Source: METHOD part I (b), "Measured cost"; TRAINING "The denoiser", "The whole chain in miniature".
 """
@@ -21,6 +21,7 @@ from raggesture.models.attention import Context, CrossAttention, FeedForward, Se
 from raggesture.models.conditions import Conditions
 from raggesture.models.denoiser_config import DenoiserConfig
 from raggesture.models.embeddings import ChunkConditions, PositionTable, sine_table, timestep_embedding
+from raggesture.models.planner import PlannedConditions
 
 __all__ = ["Denoiser", "DenoiserConfig", "Layer", "Prepared"]
 
@@ -127,6 +128,9 @@ class Denoiser(nn.Module):
             if config.n_speakers > 1:
                 self.speaker_embedding = nn.Embedding(config.n_speakers, width)
                 nn.init.normal_(self.speaker_embedding.weight, std=1.0 / width)
+        elif config.conditioning == "planned-chunks":
+            sizes = (config.text_dim, config.audio_dim, config.n_speakers, config.gestures, config.planner_dim, config.condition_dim, width)
+            self.planned_conditions = PlannedConditions(*sizes)
         else:
             joint = config.conditioning == "joint-chunks"
             self.chunk_conditions = ChunkConditions(config.text_dim, config.audio_dim, config.n_speakers, config.condition_dim, width, joint=joint)
@@ -171,7 +175,8 @@ class Denoiser(nn.Module):
                 for layer, made in zip(self.layers(), contexts, strict=True)
             )
         else:
-            tokens, null_tokens = self.chunk_conditions(conditions)
+            planned = config.conditioning == "planned-chunks"
+            tokens, null_tokens = self.planned_conditions(conditions) if planned else self.chunk_conditions(conditions)
         time, row = None, None
         if timesteps is not None:
             timesteps = timesteps.to(self.keep.device)

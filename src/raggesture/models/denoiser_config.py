@@ -15,7 +15,7 @@ RELEASED_MASK = (10, 20, 30)
 _CHOICES: dict[str, tuple[str, ...]] = {
     "attention": ATTENTION_KINDS,
     "modulation": MODULATION_KINDS,
-    "conditioning": ("frames", "chunks", "joint-chunks"),
+    "conditioning": ("frames", "chunks", "joint-chunks", "planned-chunks"),
     "prediction": ("x0", "v"),
 }
 
@@ -23,7 +23,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 @dataclass(frozen=True, slots=True)
 class DenoiserConfig:
     """Sizes and choices. ``latent_dim``: channels of a token in and out; ``width``: inside. ``masked_tokens``: tokens the cross attention's query mask
-    marks, data of a checkpoint ((10, 20, 30) released). ``condition_dim``: width at which chunk conditions are gathered.
+    marks, data of a checkpoint ((10, 20, 30) released). ``condition_dim``: width at which chunk conditions are gathered. ``planner_dim``, ``gestures``: width
+    of the gesture planner and how many gestures it tells apart (planned chunks only).
     """  # fmt: skip
 
     latent_dim: int
@@ -36,10 +37,12 @@ class DenoiserConfig:
     ff_dim: int = 384
     time_dim: int = 192
     condition_dim: int = 64
+    planner_dim: int = 128
+    gestures: int = 1
     chunks: int = WINDOW_CHUNKS
     attention: AttentionKind = "linear"
     modulation: ModulationKind = "stylization"
-    conditioning: Literal["frames", "chunks", "joint-chunks"] = "frames"
+    conditioning: Literal["frames", "chunks", "joint-chunks", "planned-chunks"] = "frames"
     prediction: Literal["x0", "v"] = "v"
     masked_tokens: tuple[int, ...] = OUR_SEPARATORS
     dropout: float = 0.0
@@ -48,7 +51,21 @@ class DenoiserConfig:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ModelError(f"denoiser.{name}: {getattr(self, name)!r}; {did_you_mean(str(getattr(self, name)), known)} - correct the model's manifest")
-        sizes = ("latent_dim", "text_dim", "audio_dim", "n_speakers", "width", "layers", "heads", "ff_dim", "time_dim", "condition_dim", "chunks")
+        sizes = (
+            "latent_dim",
+            "text_dim",
+            "audio_dim",
+            "n_speakers",
+            "width",
+            "layers",
+            "heads",
+            "ff_dim",
+            "time_dim",
+            "condition_dim",
+            "planner_dim",
+            "gestures",
+            "chunks",
+        )
         for name in sizes:
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ModelError(f"denoiser.{name}: {getattr(self, name)!r}; expected a whole number above 0 - correct the model's manifest")

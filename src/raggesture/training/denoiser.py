@@ -27,6 +27,7 @@ from raggesture.errors import ConfigError, did_you_mean
 from raggesture.models.codec import BodyCodec
 from raggesture.models.conditions import Conditions
 from raggesture.models.denoiser import Denoiser, DenoiserConfig
+from raggesture.models.planner import GesturePlanner
 from raggesture.models.vae import TransformerVae
 from raggesture.training.dataset import MotionDataset
 from raggesture.training.loop import CURVE_FILE, STATE_FILE, Measured, Outcome, Report, train
@@ -289,11 +290,15 @@ def denoiser_task(
     *,
     held_out: MotionDataset | None = None,
     fgd: Validate | None = None,
+    planner: GesturePlanner | None = None,
 ) -> DenoiserTask:
-    """A task with fresh weights from the options' seed; the codec's device is where it computes."""
+    """A task with fresh weights from the options' seed; the codec's device is where it computes. ``planner``: taught before, and taught no further."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         denoiser = Denoiser(config)
+    if planner is not None:
+        denoiser.planned_conditions.planner.load_state_dict(planner.state_dict())
+        denoiser.planned_conditions.freeze_planner()
     root = spread_weights(codec, denoiser.layout, options.spread_power) if options.spread_power else None
     objective = DenoiserObjective(denoiser, loss_mask(denoiser.layout, options.part_weights), root).to(codec.latent_mean.device)
     measured = None if held_out is None else HeldOut.of(BatchSource(held_out, codec), options.held_out_windows, min(options.batch, 64))
@@ -312,13 +317,14 @@ def train_denoiser(
     progress: Report | None = None,
     processes: Processes | None = None,
     fgd: Validate | None = None,
+    planner: GesturePlanner | None = None,
 ) -> tuple[Denoiser, Outcome]:
     """Train and return the denoiser whose weights are kept, in eval mode, and what the run says of itself. See ``loop.train``.
 
     Args:
-        fgd: measures samples every ``options.validate_every`` steps.
+        fgd: measures samples every ``options.validate_every`` steps. planner: see ``denoiser_task``.
     """
     processes = processes or Processes()
-    task = denoiser_task(dataset, codec.to(processes.device), config, options, held_out=held_out, fgd=fgd)
+    task = denoiser_task(dataset, codec.to(processes.device), config, options, held_out=held_out, fgd=fgd, planner=planner)
     outcome = train(task, options, processes, folder=folder, resume=resume, progress=progress)
     return task.objective.denoiser, outcome

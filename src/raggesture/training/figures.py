@@ -16,6 +16,7 @@ import torch
 
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_FRAMES, WINDOW_SECONDS, frame_of_seconds, seconds_of_frame
 from raggesture.diffusion.samplers import Sampler
+from raggesture.metrics.fgd import EvaluationKit
 from raggesture.metrics.gesture_made import GestureClassifier, hand_paths, window_at
 from raggesture.metrics.indexed_gestures import gestures_of, real_paths
 from raggesture.metrics.strokes import border_steps, stroke_gap, stroke_offset, wrist_places
@@ -25,6 +26,7 @@ from raggesture.retrieval.index import ClipWindow, Index
 from raggesture.retrieval.place import place
 from raggesture.retrieval.rank import best, by_terms
 from raggesture.synthesis import Inject, Insertion, Synthesizer, inject
+from raggesture.training.realism import Realism, feature_rows, realism
 from raggesture.types import Exemplar, Placement, Query
 
 Progress = Callable[[str, float], None]
@@ -47,7 +49,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Figures of one way of making the events. Shares are of ``events``; offsets in frames at 15 fps; lengths in metres."""
+    """Figures of one way of making the events. Shares are of ``events``; offsets in frames at 15 fps; lengths in metres; ``fgd`` as in ``realism``, NaN
+
+    without a kit.
+    """
 
     name: str
     events: int
@@ -61,6 +66,8 @@ class Outcome:
     edge_over_elsewhere: float
     still_share: float
     inverted_std: float
+    fgd: float
+    fgd_floor: float
 
 
 def choose_events(heldout: Index, count: int, seed: int, *, forced: bool) -> tuple[Event, ...]:
@@ -144,9 +151,16 @@ def _make(synthesizer: Synthesizer, heldout: Index, index: Index, events: Sequen
     return made
 
 
+def authored(heldout: Index, events: Sequence[Event]) -> list[Motion]:
+    """The held-out motion of events' windows."""
+    cuts = [heldout.clip_window(e.exemplar.clip, e.start_frame, WINDOW_FRAMES, context=0) for e in events]
+    return [Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS)) for cut in cuts]
+
+
 def measure(
     model: Model, index: Index, heldout: Index, events: Sequence[Event], classifier: GestureClassifier, *, name: str, how: Inject,
     rates: tuple[float, ...], seed: int = 0, progress: Progress | None = None, sampler: Sampler | None = None,
+    kit: EvaluationKit | None = None,
 ) -> Outcome:  # fmt: skip
     """Make every event one way and measure. ``rates``: the guidance schedule's, noisiest first; without a ``sampler`` DDIM makes as many steps."""
     synthesizer = Synthesizer(model, sampler or len(rates))
@@ -161,6 +175,9 @@ def measure(
     edges = [[] if p is None else [CHUNK_FRAMES * p.target.start, CHUNK_FRAMES * p.target.stop] for p in made.placements]
     places = [wrist_places(motion) for motion in made.motions]
     steps = border_steps(places, edges)
+    fgd = Realism(float("nan"), float("nan"))
+    if kit is not None:
+        fgd = realism(feature_rows(kit, made.motions), feature_rows(kit, authored(heldout, made.events)), [e.exemplar.clip for e in made.events])
     speed = np.concatenate([np.linalg.norm(np.diff(p[:, 1], axis=0), axis=-1) * MODEL_FPS for p in places])
     return Outcome(
         name=name, events=len(right), placed=sum(p is not None for p in made.placements), asked_is_made=float(np.mean(right)),
@@ -168,6 +185,7 @@ def measure(
         stroke_within_2=float(np.mean(np.abs(offsets) <= 2)), exemplar_distance_m=float(np.mean(distances)),
         border_over_elsewhere=steps.border_m / steps.elsewhere_m, edge_over_elsewhere=steps.edge_m / steps.elsewhere_m,
         still_share=float((speed < 0.1).mean()), inverted_std=float(np.mean(made.stds)) if made.stds else float("nan"),
+        fgd=fgd.fgd, fgd_floor=fgd.floor,
     )  # fmt: skip
 
 

@@ -18,12 +18,14 @@ from raggesture.encoders.registry import audio_encoder, text_encoder
 from raggesture.errors import InputError, RaggestureError
 from raggesture.metrics.fgd import N_FEATURES, MotionAutoencoder
 from raggesture.models.denoiser import Denoiser
+from raggesture.models.planner import GesturePlanner
 from raggesture.models.vae import TransformerVae
 from raggesture.training.denoiser import PUBLISHED_STRIDE, DenoiserObjective, loss_mask
 from raggesture.training.evaluation import MIN_FRAMES, AutoencoderObjective, FgdTraining
 from raggesture.training.memory import Estimate, estimate
 from raggesture.training.optimisation import Optimisation, in_steps
-from raggesture.training.recipe import Recipe, vae_config
+from raggesture.training.planner import PlannerObjective, PlannerTraining
+from raggesture.training.recipe import UNNAMED_GESTURES, Recipe, vae_config
 from raggesture.training.vae import VaeObjective
 
 Stage = Literal["vae", "fgd", "denoiser"]
@@ -82,6 +84,8 @@ def plan(recipe: Recipe, kit: FgdTraining, lengths: Lengths, stages: Sequence[St
         runs += [_planned(f"vae-{part}", _vae(recipe, part), recipe.vae, lengths.windows, processes) for part in parts]
     if "fgd" in stages:
         runs.append(_planned("fgd", _autoencoder(kit), kit, max(1, 2 * sum(lengths.frames) // MIN_FRAMES), processes))
+    if "denoiser" in stages and recipe.plans and recipe.planner is not None:
+        runs.append(_planned("planner", _planner(recipe, recipe.planner), recipe.planner, lengths.windows, processes))
     if "denoiser" in stages:
         runs.append(_planned("denoiser", _denoiser(recipe, lengths), recipe.training, lengths.windows, processes))
     return runs
@@ -104,15 +108,28 @@ def _autoencoder(kit: FgdTraining) -> Estimate:
     return estimate(AutoencoderObjective(MotionAutoencoder()), (torch.zeros(1, MIN_FRAMES, N_FEATURES),), averaged=kit.ema_decay > 0, dtype=kit.dtype)
 
 
-def _denoiser(recipe: Recipe, lengths: Lengths) -> Estimate:
-    text_dim, audio_dim, audio_frames = _PUBLISHED_DIM, _PUBLISHED_DIM, WINDOW_FRAMES
+def _speech(recipe: Recipe) -> tuple[int, int, int]:
+    """Widths of text and audio, and a window's audio frames."""
     try:
-        text_dim = text_encoder(recipe.text_encoder).dim
         audio = audio_encoder(recipe.audio_encoder)
-        audio_dim, audio_frames = audio.dim, round(audio.rate_hz * WINDOW_SECONDS)
+        return text_encoder(recipe.text_encoder).dim, audio.dim, round(audio.rate_hz * WINDOW_SECONDS)
     except RaggestureError:  # weights that are not here yet: the published sizes
-        audio_frames = 499
-    config = replace(recipe.denoiser, text_dim=text_dim, audio_dim=audio_dim, n_speakers=max(lengths.speakers, 1))
+        return _PUBLISHED_DIM, _PUBLISHED_DIM, 499
+
+
+def _planner(recipe: Recipe, options: PlannerTraining) -> Estimate:
+    """How many gestures the labels name is not known yet, and matters little."""
+    text_dim, audio_dim, frames = _speech(recipe)
+    planner = GesturePlanner(text_dim, audio_dim, UNNAMED_GESTURES, recipe.denoiser.planner_dim)
+    track = torch.zeros(1, frames)
+    inputs = (torch.zeros(1, frames, text_dim), torch.zeros(1, frames, audio_dim), track.long(), track)
+    return estimate(PlannerObjective(planner), inputs, averaged=options.ema_decay > 0, dtype=options.dtype)
+
+
+def _denoiser(recipe: Recipe, lengths: Lengths) -> Estimate:
+    text_dim, audio_dim, audio_frames = _speech(recipe)
+    sizes = replace(recipe.denoiser, gestures=UNNAMED_GESTURES if recipe.plans else recipe.denoiser.gestures)
+    config = replace(sizes, text_dim=text_dim, audio_dim=audio_dim, n_speakers=max(lengths.speakers, 1))
     denoiser = Denoiser(config)
     latents = torch.zeros(1, LatentLayout().tokens, config.latent_dim)
     conditions = (torch.zeros(1, WINDOW_FRAMES, text_dim), torch.zeros(1, audio_frames, audio_dim), torch.zeros(1, dtype=torch.int64))

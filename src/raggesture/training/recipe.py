@@ -5,6 +5,7 @@ Under ``folder``: ``codec/PART.safetensors`` (what ``train vae`` leaves), ``run/
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ from raggesture.models.codec import BodyCodec
 from raggesture.models.codec_config import CodecConfig
 from raggesture.models.denoiser import DenoiserConfig
 from raggesture.models.mixing import Mixing
+from raggesture.models.planner import GesturePlanner
 from raggesture.models.vae import TransformerVae, VaeConfig
 from raggesture.training.cache import cached_dataset
 from raggesture.training.codecs import CodecTraining, take_statistics, train_codecs
@@ -29,14 +31,20 @@ from raggesture.training.dataset import MotionDataset
 from raggesture.training.denoiser import DenoiserTraining, train_denoiser
 from raggesture.training.loop import Outcome, Report
 from raggesture.training.parts import has_all_parts, load_parts, save_part
+from raggesture.training.planner import PlannerTraining, TaughtFrom, train_planner
 from raggesture.training.processes import Processes
 from raggesture.training.state import room_to_write
+from raggesture.training.strokes import Strokes, labels_of, strokes_of
 from raggesture.training.vae import VaeTraining, train_vae
 from raggesture.training.validation import SampledFgd
 
 CODEC_FOLDER = "codec"
 RUN_FOLDER = "run"
 DENOISER_RUN = "denoiser"
+PLANNER_RUN = "planner"
+UNNAMED_GESTURES = 64
+"""Channels of a plan that nobody taught: the denoiser's own error shapes them, where a corpus has no labels."""
+LOG = logging.getLogger("raggesture")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +58,10 @@ class Recipe:
     denoiser: DenoiserConfig
     training: DenoiserTraining
     vae: VaeTraining | None = None
+    planner: PlannerTraining | None = None
     name: str = "starter"
     text_encoder: str = "minilm"
-    audio_encoder: str = "prosody"
+    audio_encoder: str = "accents"
     rules: ConditionRules = OUR_RULES
     mixing: Mixing = Mixing()  # noqa: RUF009 - frozen
     temperature: float = 1.0
@@ -60,8 +69,13 @@ class Recipe:
     licence: str = ""
     storage: Storage = "float16"
 
-    def fitted(self, dataset: MotionDataset) -> DenoiserConfig:
-        """The denoiser's configuration with the sizes of the data."""
+    @property
+    def plans(self) -> bool:
+        """Whether the model has a gesture planner."""
+        return self.denoiser.conditioning == "planned-chunks"
+
+    def fitted(self, dataset: MotionDataset, gestures: int = 0) -> DenoiserConfig:
+        """The denoiser's configuration with the sizes of the data; ``gestures``: how many its labels name."""
         first = dataset.conditions(torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
         return replace(
             self.denoiser,
@@ -69,15 +83,18 @@ class Recipe:
             text_dim=int(first.text.shape[2]),
             audio_dim=int(first.audio.shape[2]),
             n_speakers=max(len(dataset.speakers), 1),
+            gestures=(gestures or UNNAMED_GESTURES) if self.plans else self.denoiser.gestures,
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """The corpus's training arrays and, if it has them, those held out."""
+    """The corpus's training arrays and, if it has them, those held out; their strokes, where a planner is to be taught and there are labels."""
 
     train: MotionDataset
     held_out: MotionDataset | None
+    strokes: Strokes | None = None
+    held_out_strokes: Strokes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +137,13 @@ def read_data(
     )
     train = read(split)
     held = None if held_out is None else read(held_out, speakers=train.speakers)
-    return TrainingData(train, held)
+    if not recipe.plans:
+        return TrainingData(train, held)
+    strokes = strokes_of(train, labels_of(root, train))
+    if not strokes.gestures:
+        LOG.warning("%s: no gesture labels; the planner is learnt with the denoiser, which takes far longer", root)
+        return TrainingData(train, held)
+    return TrainingData(train, held, strokes, None if held is None else strokes_of(held, labels_of(root, held), strokes.gestures))
 
 
 def vae_config(config: CodecConfig, part: Part) -> VaeConfig:
@@ -165,6 +188,22 @@ def make_codec(data: TrainingData, recipe: Recipe, place: Place) -> BodyCodec:
     return body
 
 
+def teach_planner(data: TrainingData, recipe: Recipe, config: DenoiserConfig, place: Place) -> GesturePlanner | None:
+    """The planner of ``config``, taught from the data's strokes; None where there is none to teach, or nothing to teach it from."""
+    if not recipe.plans or data.strokes is None:
+        return None
+    options = recipe.planner or PlannerTraining(steps=1500)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        planner = GesturePlanner(config.text_dim, config.audio_dim, config.gestures, config.planner_dim)
+    held = None if data.held_out is None or data.held_out_strokes is None else TaughtFrom(data.held_out, data.held_out_strokes)
+    train_planner(
+        planner, TaughtFrom(data.train, data.strokes), options, held_out=held,
+        folder=place.run(PLANNER_RUN), resume=place.resume, progress=place.progress, processes=place.processes,
+    )  # fmt: skip
+    return planner
+
+
 def train_model(data: TrainingData, recipe: Recipe, place: Place, *, codec: BodyCodec | None = None, kit: EvaluationKit | None = None) -> tuple[Model, Outcome]:
     """Train the denoiser on the latents of ``codec`` (``make_codec`` when None), and write the model to ``folder / recipe.name``.
 
@@ -172,11 +211,12 @@ def train_model(data: TrainingData, recipe: Recipe, place: Place, *, codec: Body
         kit: what samples are measured with, every ``recipe.training.validate_every`` steps.
     """
     codec = make_codec(data, recipe, place) if codec is None else codec
-    config = recipe.fitted(data.train)
+    config = recipe.fitted(data.train, 0 if data.strokes is None else len(data.strokes.gestures))
+    planner = teach_planner(data, recipe, config, place)
     fgd = None if kit is None or data.held_out is None else SampledFgd(kit, data.held_out, codec, recipe.mixing)
     denoiser, outcome = train_denoiser(
         data.train, codec, config, recipe.training, held_out=data.held_out, folder=place.run(DENOISER_RUN),
-        resume=place.resume, progress=place.progress, processes=place.processes, fgd=fgd,
+        resume=place.resume, progress=place.progress, processes=place.processes, fgd=fgd, planner=planner,
     )  # fmt: skip
     manifest = ModelManifest(
         name=recipe.name,

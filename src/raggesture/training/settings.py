@@ -14,6 +14,7 @@ from raggesture.models.vae import VaeConfig
 from raggesture.training.codecs import CodecTraining
 from raggesture.training.denoiser import DenoiserTraining
 from raggesture.training.evaluation import FgdTraining
+from raggesture.training.planner import PlannerTraining
 from raggesture.training.recipe import Recipe
 from raggesture.training.vae import VaeTraining
 
@@ -51,6 +52,7 @@ def recipe_of(settings: Settings, *, name: str, provenance: str = "", licence: s
         denoiser_of(model.denoiser, model.codec.latent_dim),
         DenoiserTraining(**options_of(training.denoiser)),
         VaeTraining(**options_of(training.vae)),
+        PlannerTraining(**options_of(training.planner)),
         name=name,
         text_encoder=model.text_encoder,
         audio_encoder=model.audio_encoder,

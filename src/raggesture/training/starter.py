@@ -26,6 +26,7 @@ from raggesture.diffusion.samplers import sampler_named
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.encoders.registry import audio_encoder, text_encoder
 from raggesture.errors import RaggestureError
+from raggesture.metrics.fgd import load_kit
 from raggesture.metrics.indexed_gestures import classifier_of
 from raggesture.models.checkpoint import load_model
 from raggesture.pipeline import Pipeline
@@ -45,6 +46,7 @@ from raggesture.training.statistics import of_corpus
 INDEX_MINUTES, KNOWN_MINUTES = 40.0, 150.0
 """Of motion in the packaged index, and in the one that the classifier learns from: with 200 gestures a few renditions each are too few to tell them."""
 LICENCE = "Apache-2.0 (authored motion and speech made for this project)"
+EVALUATION_FILE = "evaluation.safetensors"
 _CONSOLE = Console(stderr=True)
 
 
@@ -69,7 +71,8 @@ def starter_recipe(minutes: float | None = None, seed: int | None = None) -> Rec
         training = replace(training, minutes=minutes, steps=None, epochs=None)
     if seed is not None:
         training = replace(training, seed=seed)
-    provenance = f"trained by nox -s starter on the authored starter corpus, {training.minutes or 0:g} minutes, seed {training.seed}"
+    length = f"{training.steps} steps" if training.minutes is None else f"{training.minutes:g} minutes"
+    provenance = f"trained by nox -s starter on the authored starter corpus, {length}, seed {training.seed}"
     return replace(recipe, training=training, codec=replace(recipe.codec, seed=training.seed), provenance=provenance)
 
 
@@ -125,7 +128,7 @@ def build_figures(options: Options) -> None:
     classifier = classifier_of(Index.open(options.work / "known", text_encoder=text))
     accuracy = classifier_accuracy(classifier, heldout)
     _say(f"classifier's own accuracy on held-out authored gestures: {accuracy:.3f}")
-    sampler = sampler_named(DEFAULT_SAMPLER)
+    sampler, kit = sampler_named(DEFAULT_SAMPLER), load_kit(options.out / EVALUATION_FILE)
     rates = Hold(HoldOptions()).rates(sampler.clock)
     found = retrieval_at_1(index, choose_events(heldout, options.events, options.seed, forced=False))
     _say(f"retrieval by word and kind alone finds the speaker's gesture first: {found:.3f}")
@@ -135,7 +138,7 @@ def build_figures(options: Options) -> None:
         events = choose_events(heldout, options.events, options.seed, forced=forced)
         for how in hows:
             name = f"{how}{', forced' if forced else ''}"
-            outcomes.append(measure(model, index, heldout, events, classifier, name=name, how=how, rates=rates, seed=options.seed, sampler=sampler))
+            outcomes.append(measure(model, index, heldout, events, classifier, name=name, how=how, rates=rates, seed=options.seed, sampler=sampler, kit=kit))
             _say(str(outcomes[-1]))
     content = {
         "schema": 1,
@@ -171,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=packaged_dir(PACK_NAME), help="folder of the pack")
     parser.add_argument("--work", type=Path, default=Path("work-starter"), help="folder for what is not packaged")
     parser.add_argument("--minutes", type=float, help="minutes of denoiser training (default: the profile's)")
-    parser.add_argument("--events", type=int, default=320, help="held-out events per figure (default 320)")
+    parser.add_argument("--events", type=int, default=1000, help="held-out events per figure (default 1000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on with a training run that was killed")
     parser.add_argument("--stages", default="model,index,kit,figures,statistics", help="stages to run, by commas")
@@ -188,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
                 build_indexes(options)
             elif stage == "kit":
                 kit = replace(kit_of(load_settings("starter")), seed=options.seed)
-                train_kit(options.data, "train", options.out / "evaluation.safetensors", kit, name="starter")
+                train_kit(options.data, "train", options.out / EVALUATION_FILE, kit, name="starter")
             elif stage == "figures":
                 build_figures(options)
             elif stage == "statistics":

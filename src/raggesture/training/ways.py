@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, MOTION_FPS, WINDOW_FRAMES, WINDOW_SECONDS, frames_of_seconds
+from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, MOTION_FPS, WINDOW_SECONDS, frames_of_seconds
 from raggesture.diffusion.sampler_names import DEFAULT_SAMPLER, SamplerName, own_steps
 from raggesture.diffusion.samplers import sampler_named
 from raggesture.diffusion.schedules import DecreasingTill25, Hold, HoldOptions, IterationOptions
@@ -41,7 +41,7 @@ from raggesture.resources import PACK_NAME, packaged_dir
 from raggesture.retrieval.index import Index
 from raggesture.synthesis import Inject, Injection, Insertion, Synthesizer, inject
 from raggesture.training.edges import EdgeFigures, edge_figures
-from raggesture.training.figures import Event, choose_events, placed_event
+from raggesture.training.figures import Event, authored, choose_events, placed_event
 from raggesture.training.published_placement import published_event
 from raggesture.types import Placement
 from raggesture.windowing import eased
@@ -154,8 +154,7 @@ class Bench:
 
     def authored(self) -> list[Motion]:
         """The held-out motion of all events so far."""
-        cuts = [self.heldout.clip_window(e.exemplar.clip, e.start_frame, WINDOW_FRAMES, context=0) for e in next(iter(self.made.values())).events]
-        return [Motion(cut.rotations, cut.translation, cut.expression, float(MODEL_FPS)) for cut in cuts]
+        return authored(self.heldout, next(iter(self.made.values())).events)
 
     def _material(self, way: Way, events: Sequence[Event], seed: int, shared: dict[tuple[object, ...], Material]) -> Material:
         inverted = way.how in ("inversion+guidance", "inversion")
@@ -241,7 +240,8 @@ def opened(data: Path, pack: Path | None = None) -> Iterator[tuple[Model, Index,
         yield model, index, Index.open(data, text_encoder=text)
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield model, index, Index.build(read_corpus(data), Path(folder, "heldout"), text_encoder=text, audio_encoder=audio_encoder("prosody"))
+        audio = audio_encoder(model.manifest.audio_encoder)
+        yield model, index, Index.build(read_corpus(data), Path(folder, "heldout"), text_encoder=text, audio_encoder=audio)
 
 
 def markdown(rows: Sequence[Row]) -> str:

@@ -41,14 +41,14 @@ class Style:
 
 
 STYLES: tuple[Style, ...] = (
-    Style("ada", "slt", 1.00, 0.85, 1.00, 1.00, "waist", 1.00, 0.30, 0.45),
-    Style("ben", "rms", 1.00, 0.75, 1.12, 1.05, "mixed", 1.10, 0.34, 0.45, stance_s=3.2),
-    Style("cleo", "slt", 1.12, 0.20, 0.90, 1.08, "waist", 0.90, 0.30, 0.50, stance_s=4.6, lean_rad=0.04),
-    Style("dan", "awb", 1.00, 0.80, 0.95, 0.95, "hanging", 0.85, 0.26, 0.40, stance_s=2.9, lean_rad=-0.02),
-    Style("eve", "slt", 0.92, 0.65, 1.08, 1.00, "mixed", 1.05, 0.32, 0.45, elbow_out=0.02),
-    Style("finn", "rms", 0.90, 0.25, 1.05, 0.96, "mixed", 0.95, 0.28, 0.45, stance_s=3.2),
-    Style("gus", "awb", 1.10, 0.90, 1.15, 1.05, "waist", 1.12, 0.36, 0.50, stance_s=2.9, lean_rad=0.03, elbow_out=0.03),
-    Style("hal", "rms", 1.10, 0.60, 0.92, 1.00, "hanging", 1.00, 0.30, 0.42),
+    Style("ada", "slt", 1.00, 0.92, 1.00, 1.00, "waist", 1.00, 0.30, 0.45),
+    Style("ben", "rms", 1.00, 0.88, 1.12, 1.05, "mixed", 1.10, 0.34, 0.45, stance_s=3.2),
+    Style("cleo", "slt", 1.12, 0.10, 0.90, 1.08, "waist", 0.90, 0.30, 0.50, stance_s=4.6, lean_rad=0.04),
+    Style("dan", "awb", 1.00, 0.90, 0.95, 0.95, "hanging", 0.85, 0.26, 0.40, stance_s=2.9, lean_rad=-0.02),
+    Style("eve", "slt", 0.92, 0.85, 1.08, 1.00, "mixed", 1.05, 0.32, 0.45, elbow_out=0.02),
+    Style("finn", "rms", 0.90, 0.12, 1.05, 0.96, "mixed", 0.95, 0.28, 0.45, stance_s=3.2),
+    Style("gus", "awb", 1.10, 0.94, 1.15, 1.05, "waist", 1.12, 0.36, 0.50, stance_s=2.9, lean_rad=0.03, elbow_out=0.03),
+    Style("hal", "rms", 1.10, 0.84, 0.92, 1.00, "hanging", 1.00, 0.30, 0.42),
 )
 """The speakers of the starter corpus, in the order of their numbers (1, 2, ...)."""
 
