@@ -255,7 +255,7 @@ def test_starter_is_a_profile_of_the_same_code() -> None:
     kinds = {"attention": "softmax", "modulation": "adaln", "conditioning": "planned-chunks", "prediction": "v"}
     assert recipe.denoiser == DenoiserConfig(**sizes, **kinds, condition_dim=96, planner_dim=128, dropout=0.0)  # type: ignore[arg-type]
     ours = OURS | {"learning_rate": 1.5e-3, "part_weights": (1.3, 1.3, 0.7, 0.7), "spread_power": 1.0}
-    assert recipe.training == DenoiserTraining(steps=8000, batch=64, seed=1, **ours)
+    assert recipe.training == DenoiserTraining(steps=6000, batch=64, seed=1, **ours)
     assert recipe.planner == PlannerTraining(steps=400, measure_every=100, held_out_windows=256, seed=1)
     assert recipe.codec == CodecTraining(CodecConfig(latent_dim=128), 1200, 3000, 1)
     assert (recipe.mixing, recipe.temperature, recipe.text_encoder, recipe.audio_encoder, recipe.storage) == (Mixing(), 1.15, "minilm", "accents", "float16")
@@ -286,7 +286,7 @@ def test_profile_environment_and_command_line(tmp_path: Path) -> None:
     path.write_text('schema = 1\nextends = "starter"\n[training.denoiser]\nbatch = 8\nclip = 2.0\n')
     flags = {("training", "denoiser", "batch"): Leaf(32, "command line --batch", "--batch")}
     found = load_settings(str(path), overrides=Overrides({}, training=flags), environ={"RAGGESTURE_TRAINING__DENOISER__CLIP": "3"})
-    assert (found.training.denoiser.batch, found.training.denoiser.clip, found.training.denoiser.length) == (32, 3.0, "39 minutes")
+    assert (found.training.denoiser.batch, found.training.denoiser.clip, found.training.denoiser.length) == (32, 3.0, "6000 steps")
     origins = found.origins_of_training
     assert origins["training.denoiser.batch"] == (32, "command line --batch") and origins["training.denoiser.clip"][1].startswith("environment")
     assert origins["training.denoiser.length"][1] == "profile starter.toml" and origins["training.vae.kl"] == (1e-4, "default")

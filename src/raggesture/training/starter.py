@@ -39,14 +39,14 @@ from raggesture.training.evaluation import train_kit
 from raggesture.training.figures import Outcome, choose_events, classifier_accuracy, measure, retrieval_at_1, to_json
 from raggesture.training.loop import CURVE_FILE
 from raggesture.training.processes import Processes
-from raggesture.training.recipe import DENOISER_RUN, Place, Recipe, read_data, train_model
+from raggesture.training.recipe import DENOISER_RUN, PLANNER_RUN, Place, Recipe, read_data, train_model
 from raggesture.training.settings import kit_of, recipe_of
 from raggesture.training.statistics import of_corpus
 
 INDEX_MINUTES, KNOWN_MINUTES = 40.0, 150.0
 """Of motion in the packaged index, and in the one that the classifier learns from: with 200 gestures a few renditions each are too few to tell them."""
 LICENCE = "Apache-2.0 (authored motion and speech made for this project)"
-EVALUATION_FILE = "evaluation.safetensors"
+EVALUATION_FILE, PLANNER_CURVE_FILE = "evaluation.safetensors", "planner.csv"
 _CONSOLE = Console(stderr=True)
 
 
@@ -98,7 +98,7 @@ def _progress(point: CurvePoint, share: float) -> None:
 
 
 def build_model(options: Options) -> None:
-    """Arrays, codecs and denoiser; the curve goes beside the model."""
+    """Arrays, codecs, planner and denoiser; the curves go beside the model."""
     recipe = starter_recipe(options.minutes, options.seed)
     data = read_data(options.data, options.work / "arrays", recipe)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -108,6 +108,8 @@ def build_model(options: Options) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(options.work / recipe.name, target)
     shutil.copyfile(place.run(DENOISER_RUN) / CURVE_FILE, options.out / CURVE_FILE)
+    if recipe.plans:
+        shutil.copyfile(place.run(PLANNER_RUN) / CURVE_FILE, options.out / PLANNER_CURVE_FILE)
 
 
 def build_indexes(options: Options) -> None:
