@@ -75,6 +75,7 @@ class MixingTable(Table):
     text: float = 0.52351
     none: float = -0.28419
     per_part_scale: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    guided_scale: float | None = None
 
 
 class Model(Table):

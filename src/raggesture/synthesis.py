@@ -81,9 +81,10 @@ class Synthesizer:
         self.device = model.codec.latent_mean.device
         self._fold = Fold(model.denoiser, self.schedule.timesteps, numerics) if foldable(model.denoiser) else None
 
-    def bind(self, conditions: Conditions, mixing: Mixing) -> Denoise:
-        """The denoiser under conditions, for the steps of this synthesizer's schedule."""
-        return bind(self.model.denoiser, conditions, mixing, timesteps=self.schedule.timesteps, fold=self._fold, numerics=self.numerics)
+    def bind(self, conditions: Conditions, mixing: Mixing, guided: Tensor | None = None) -> Denoise:
+        """The denoiser under conditions, for the steps of this synthesizer's schedule; ``guided`` (B, T): how much each token is guided."""
+        steps = self.schedule.timesteps
+        return bind(self.model.denoiser, conditions, mixing, timesteps=steps, fold=self._fold, numerics=self.numerics, guided=guided)
 
     def noise(self, batch: int, generator: torch.Generator) -> Tensor:
         """Standard normal latents (B, T, D), drawn on the CPU so that every device gets the same."""
@@ -146,7 +147,7 @@ class Synthesizer:
         """Clean latents (B, T, D) from ``noise``, under ``guide``; held tokens follow one straight path and come out as given."""
         path = noise / self.model.manifest.temperature  # held tokens follow noise of spread 1
         guides = [g for g in (guide, Inpaint(held.latents, held.mask, path, self.schedule) if held else None) if g]
-        denoise = self.bind(conditions, self.model.manifest.mixing)
+        denoise = self.bind(conditions, self.model.manifest.mixing, guide.share if isinstance(guide, AnchorGuide) else None)
         x_0 = self.sampler.sample(denoise, noise, guide=chain(*guides) if guides else None)
         x_0 = paste(x_0, held.latents, held.mask) if held else x_0
         x_0[:, list(_LAYOUT.separators)] = 0.0

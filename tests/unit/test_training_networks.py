@@ -258,7 +258,8 @@ def test_starter_is_a_profile_of_the_same_code() -> None:
     assert recipe.training == DenoiserTraining(steps=6000, batch=64, seed=1, **ours)
     assert recipe.planner == PlannerTraining(steps=400, measure_every=100, held_out_windows=256, seed=1)
     assert recipe.codec == CodecTraining(CodecConfig(latent_dim=128), 1200, 3000, 1)
-    assert (recipe.mixing, recipe.temperature, recipe.text_encoder, recipe.audio_encoder, recipe.storage) == (Mixing(), 1.15, "minilm", "accents", "float16")
+    assert recipe.mixing == Mixing(scale=2.0, guided_scale=-0.5)
+    assert (recipe.temperature, recipe.text_encoder, recipe.audio_encoder, recipe.storage) == (1.1, "minilm", "accents", "float16")
     assert kit_of(load_settings("starter", environ={})).steps == 600
     other = starter_recipe(5.0, 7)
     assert (other.training.minutes, other.training.seed, other.codec.seed) == (5.0, 7, 7) and "5 minutes, seed 7" in other.provenance

@@ -119,6 +119,11 @@ class AnchorGuide:
         self._rates = torch.where(anchors.mask, rates, torch.zeros_like(rates))[..., None]
         self._works = [bool(rate.any()) for rate in self._rates]
 
+    @property
+    def share(self) -> Tensor:
+        """(B, T) the strongest pull on each token over all steps, 0 to 1."""
+        return self._rates.amax(dim=0)[..., 0]
+
     def __call__(self, step: int, x: Tensor) -> Tensor:
         """Return x (B, T, D) moved towards the anchors of ``step``."""
         if not self._works[step]:

@@ -24,6 +24,8 @@ SMALL_TIMESTEP = 100
 class Mixing:
     """``constant``: scale * c + (1 - scale) * u. ``published``: the scale falls with the timestep, as the released model was sampled.
 
+    ``guided_scale``: of ``constant``, the scale at tokens that an exemplar guides (None: as elsewhere). A scale above 1 moves away from what the model would do
+    without the speech; where an exemplar is put whose gesture is another than the words suggest, it would move away from the exemplar.
     ``coarse``, ``text``, ``none``: the published coefficients (6.5, .52351, -.28419). ``per_part_scale``: one factor J per part (upper, hands, face,
     lower); c is multiplied by J and u divided by it. Differs from the released code: no random choice between equal mixtures is made, and J is 1 where
     the checkpoint says nothing (there a missing attribute).
@@ -35,6 +37,7 @@ class Mixing:
     text: float = 0.52351
     none: float = -0.28419
     per_part_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    guided_scale: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("constant", "published"):
@@ -47,6 +50,12 @@ class Mixing:
         if self.kind == "constant":
             return self.scale
         return self.coarse * t / 1000 + 1.0 if t > SMALL_TIMESTEP else self.text + self.none
+
+    def guided_weight(self, guided: Tensor | None) -> Tensor | None:
+        """(B, T, 1) weight of the conditioned prediction at each token, ``guided`` (B, T) in [0, 1] of the way; None where it is ``weight`` everywhere."""
+        if guided is None or self.guided_scale is None or self.kind != "constant" or not bool(guided.any()):
+            return None
+        return (self.scale + (self.guided_scale - self.scale) * guided)[..., None]
 
     def token_scale(self, layout: LatentLayout) -> Tensor | None:
         """(T, 1) factor J of each token, 1 at separators; None where all are 1."""
@@ -70,6 +79,7 @@ def bind(
     timesteps: Tensor | None = None,
     fold: Fold | None = None,
     numerics: Numerics = FLOAT32,
+    guided: Tensor | None = None,
 ) -> Denoise:
     """Make the callable a sampler wants: (x_t (B, T, D), original timestep) -> mixed x_0.
 
@@ -78,7 +88,7 @@ def bind(
     Args:
         denoiser: in eval mode. conditions: for B samples. mixing: see above. timesteps: those the sampler will visit (``schedule.timesteps``), so
         that their time projections are computed once. fold: the denoiser folded for these timesteps, where it folds (``folded.foldable``).
-        numerics: how the calls are computed (a ``fold`` is made with the same).
+        numerics: how the calls are computed (a ``fold`` is made with the same). guided: (B, T) how much each token is guided, see ``guided_scale``.
     """
     device = denoiser.keep.device
     conditions = conditions.to(device)
@@ -87,11 +97,12 @@ def bind(
     scale = mixing.token_scale(denoiser.layout)
     scale = None if scale is None else scale.to(device)
     batch = conditions.batch
+    by_token = mixing.guided_weight(guided)
 
     @torch.no_grad()
     def denoise(x: Tensor, t: int) -> Tensor:
-        weight = mixing.weight(t)
-        if weight == 1.0:
+        weight: float | Tensor = mixing.weight(t) if by_token is None else by_token
+        if by_token is None and weight == 1.0:
             x_0 = predict(x, t, both=False)
             return x_0 if scale is None else scale * x_0
         twice = predict(x, t, both=True)

@@ -45,6 +45,8 @@ from raggesture.training.statistics import of_corpus
 
 INDEX_MINUTES, KNOWN_MINUTES = 40.0, 150.0
 """Of motion in the packaged index, and in the one that the classifier learns from: with 200 gestures a few renditions each are too few to tell them."""
+_NEW_GESTURE = 8.0
+"""What a gesture that the index does not have yet is worth, in renditions of one that it has."""
 LICENCE = "Apache-2.0 (authored motion and speech made for this project)"
 EVALUATION_FILE, PLANNER_CURVE_FILE = "evaluation.safetensors", "planner.csv"
 _CONSOLE = Console(stderr=True)
@@ -77,15 +79,25 @@ def starter_recipe(minutes: float | None = None, seed: int | None = None) -> Rec
 
 
 def choose_clips(clips: Sequence[Clip], minutes: float) -> list[Clip]:
-    """Clips for the index: greedily those whose gestures are rarest so far for their speaker, until ``minutes`` are full."""
+    """Clips for the index: greedily those whose gestures are rarest so far, above all those that no speaker makes yet, then for their speaker, until
+
+    ``minutes`` are full.
+    """
     have: Counter[tuple[str, str]] = Counter()
+    known: set[str] = set()
+
+    def worth(clip: Clip) -> float:
+        names = [label.gesture for label in clip.labels if label.kind != "beat"]
+        return (sum(1.0 / (1 + have[clip.speaker, name]) for name in names) + _NEW_GESTURE * len(set(names) - known)) / clip.duration_s
+
     left, chosen, seconds = list(clips), [], 0.0
     while left and seconds < 60 * minutes:
-        best = max(left, key=lambda clip: sum(1.0 / (1 + have[clip.speaker, g.gesture]) for g in clip.labels if g.kind != "beat") / clip.duration_s)
+        best = max(left, key=worth)
         left.remove(best)
         chosen.append(best)
         seconds += best.duration_s
         have.update((best.speaker, label.gesture) for label in best.labels if label.kind != "beat")
+        known.update(label.gesture for label in best.labels if label.kind != "beat")
     return sorted(chosen, key=lambda clip: clip.name)
 
 
