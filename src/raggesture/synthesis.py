@@ -223,7 +223,8 @@ def inject(
     if not guided:
         return Injection(start, None, tuple(0.0 for _ in insertions))
     per_token = rates_per_token(rates, weights)
-    return Injection(start, AnchorGuide(anchors, carried(per_token, synthesizer.schedule)), tuple(_strength(per_token, k) for k in insertions))
+    guide = AnchorGuide(anchors, carried(per_token, synthesizer.schedule), DIAL.guided(weights))
+    return Injection(start, guide, tuple(_strength(per_token, k) for k in insertions))
 
 
 def _strength(per_token: Tensor, insertion: Insertion) -> float:

@@ -79,7 +79,7 @@ def test_without_strict_faults_are_named_and_cost_no_more_than_themselves(corpus
     for fault in ("no recording", "a clip twice"):
         FAULTS[fault][0](corpus)
     (corpus / "sem" / f"{NAMES[1]}.txt").write_text("06_iconic_big\t90\t91\t1\t1\tbig\n")
-    data = cached_dataset(corpus, "train", tmp_path / "store", text_encoder("minilm"), audio_encoder("prosody"))
+    data = cached_dataset(corpus, "train", tmp_path / "store", text_encoder("minilm"), audio_encoder("accents"))
     assert data.names == (NAMES[1],)
     for message in (FAULTS["no recording"][1], FAULTS["a clip twice"][1], rf"{NAMES[1]}\.txt: row 1, from 90\.0 s"):
         assert re.search(message, caplog.text), caplog.text
@@ -93,7 +93,7 @@ def test_nothing_usable(train: Call, corpus: Path) -> None:
 
 
 def test_an_index_shares_the_store_of_training(call: Call, corpus: Path, tmp_path: Path) -> None:
-    cached_dataset(corpus, "train", tmp_path / "store", text_encoder("minilm"), audio_encoder("prosody"))
+    cached_dataset(corpus, "train", tmp_path / "store", text_encoder("minilm"), audio_encoder("accents"))
     shards = {path: path.stat().st_mtime_ns for path in (tmp_path / "store" / "clips").iterdir()}
     assert len(shards) == 2
     answers = []

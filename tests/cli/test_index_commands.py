@@ -64,7 +64,7 @@ def test_build_of_a_plain_folder_on_the_released_grid(call: Call, tmp_path: Path
 
 def test_info(call: Call, index: Path) -> None:
     shown = call("index", "info", index).out
-    for part in ("15 exemplars in 3 clips", "minilm (384), prosody (12)", "licence: CC0", "derived by the program: stroke", "iconic\t6", "ann\t10", "right\t"):
+    for part in ("15 exemplars in 3 clips", "minilm (384), accents (14)", "licence: CC0", "derived by the program: stroke", "iconic\t6", "ann\t10", "right\t"):
         assert part in shown, part
     data = json.loads(call("index", "info", index, "--json").out)
     assert dict(data["speakers"]) == {"ann": 10, "bob": 5} and dict(data["kinds"])["Comparison.Contrast"] == 3

@@ -35,6 +35,7 @@ heads = 2
 ff_dim = 32
 time_dim = 16
 condition_dim = 8
+planner_dim = 8
 
 [model.codec]
 latent_dim = 16
@@ -54,6 +55,12 @@ report_every = 2
 measure_every = 4
 save_every = 2
 held_out_windows = 4
+
+[training.planner]
+length = "3 steps"
+batch = 2
+measure_every = 3
+held_out_windows = 2
 
 [training.vae]
 length = "3 steps"

@@ -139,9 +139,11 @@ def test_rate_is_the_share_of_the_gap() -> None:
     torch.testing.assert_close(out[:, 2:4] - x[:, 2:4], 0.25 * (held.latents[0] - x)[:, 2:4])
 
 
-def test_a_guide_knows_how_strongly_it_pulls_each_token() -> None:
-    share = AnchorGuide(anchors(), rates_per_token((0.0, 0.75) + (0.25,) * 48, torch.ones(1, 43))).share
+def test_a_guide_knows_how_much_of_each_tokens_way_it_guides() -> None:
+    rates = rates_per_token((0.0, 0.75) + (0.25,) * 48, torch.ones(1, 43))
+    share = AnchorGuide(anchors(), rates).share
     assert share.shape == (1, 43) and share[0, 2:4].tolist() == [0.75, 0.75] and not share[0, :2].any() and not share[0, 4:].any()
+    assert AnchorGuide(anchors(), rates, torch.full((1, 43), 0.4)).share[0, :5].tolist() == pytest.approx([0, 0, 0.4, 0.4, 0])
 
 
 def test_guided_sampling_reaches_what_was_inverted() -> None:

@@ -111,18 +111,15 @@ def rates_per_token(rates: tuple[float, ...], weights: Tensor, dial: Dial = DIAL
 class AnchorGuide:
     """The guide that pulls x towards the anchors; a token without an anchor keeps its bits."""
 
-    def __init__(self, anchors: Anchors, rates: Tensor) -> None:
-        """``rates``: (K, B, T) as ``rates_per_token`` gives them, for the K levels of ``anchors``."""
+    def __init__(self, anchors: Anchors, rates: Tensor, share: Tensor | None = None) -> None:
+        """``rates``: (K, B, T) as ``rates_per_token`` gives them, for the K levels of ``anchors``. ``share``: see there; default: the strongest rate."""
         if rates.shape != anchors.latents.shape[:3]:
             raise ConfigError(f"rates: {tuple(rates.shape)}; expected {tuple(anchors.latents.shape[:3])} as the anchors - use the same number of steps")
         self._latents = anchors.latents
         self._rates = torch.where(anchors.mask, rates, torch.zeros_like(rates))[..., None]
+        self.share = torch.where(anchors.mask, rates.amax(dim=0) if share is None else share, torch.zeros_like(rates[0]))
+        """(B, T) how much of a token's way is guided, 0 to 1: of the schedule's guided steps, those that its weight keeps."""
         self._works = [bool(rate.any()) for rate in self._rates]
-
-    @property
-    def share(self) -> Tensor:
-        """(B, T) the strongest pull on each token over all steps, 0 to 1."""
-        return self._rates.amax(dim=0)[..., 0]
 
     def __call__(self, step: int, x: Tensor) -> Tensor:
         """Return x (B, T, D) moved towards the anchors of ``step``."""
