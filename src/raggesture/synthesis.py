@@ -45,6 +45,7 @@ _LAYOUT = LatentLayout()
 class Insertion:
     """One exemplar in one item of the batch: chunks ``source`` of its window (None: the same) go to ``chunks`` of ``item``.
 
+    ``drafted``: it was composed into the window's own draft, and knows the window's words.
     ``parts``: parts of the body whose tokens it brings. ``ease``: a factor in [0, 1] on the weight of each chunk; empty is 1 for all.
     """
 
@@ -55,6 +56,7 @@ class Insertion:
     parts: tuple[Part, ...] = INJECTED_PARTS
     ease: tuple[float, ...] = ()
     source: slice | None = None
+    drafted: bool = False
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -223,7 +225,12 @@ def inject(
     if not guided:
         return Injection(start, None, tuple(0.0 for _ in insertions))
     per_token = rates_per_token(rates, weights)
-    guide = AnchorGuide(anchors, carried(per_token, synthesizer.schedule), DIAL.guided(weights))
+    share = DIAL.guided(weights)
+    for insertion in used:
+        if insertion.drafted:
+            for part in insertion.parts:
+                share[insertion.item, _LAYOUT.tokens_of(part, insertion.chunks)] *= -1
+    guide = AnchorGuide(anchors, carried(per_token, synthesizer.schedule), share)
     return Injection(start, guide, tuple(_strength(per_token, k) for k in insertions))
 
 

@@ -137,7 +137,7 @@ def _composed(
     clean = composites(synthesizer, there, drawn, None if held is None else Held(held.latents[items], held.mask[items]), own)
     levels = synthesizer.noised(clean, drawn) if options.inject in ("noised", "inpaint") else synthesizer.invert(clean, there)
     rows = {id(piece.insertion): len(placements) + items.index(piece.insertion.item) for piece in pieces}
-    moved = [replace(each, exemplar=rows[id(each)], source=None) if id(each) in rows else each for each in insertions]
+    moved = [replace(each, exemplar=rows[id(each)], source=None, drafted=True) if id(each) in rows else each for each in insertions]
     all_levels = _cat([joined.levels, levels], [len(placements), len(items)], 1)
     return moved, ExemplarLevels(all_levels, _cat([joined.clean, clean], [len(placements), len(items)], 0))
 

@@ -181,7 +181,7 @@ def test_the_legs_come_alone_and_the_ground_stays(synthesizer: Synthesizer, inde
     assert turned(found, wanted, legs) < 0.6 * turned(free, wanted, legs)
     assert max(apart(found, free, 0), apart(found, free, 1)) < 0.02
     for ours, theirs in zip(found, free, strict=True):
-        assert np.abs(ours.translation - theirs.translation)[4 * CHUNK_FRAMES].max() < 0.05
+        assert np.abs(ours.translation - theirs.translation)[4 * CHUNK_FRAMES].max() < 0.15  # the way there may be another
         assert np.linalg.norm(np.diff(ours.translation, axis=0), axis=-1).max() < 0.1, "no jump over the ground"
 
 

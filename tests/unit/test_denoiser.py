@@ -138,12 +138,13 @@ def test_mixing_where_an_exemplar_guides() -> None:
     prepared, t, both = denoiser.prepare(conditions), torch.tensor([300, 300]), torch.tensor([True, True])
     c, u = denoiser(x, t, prepared, both), denoiser(x, t, prepared, ~both)
     guided = torch.zeros(2, 43)
-    guided[1, 3], guided[1, 4] = 1.0, 0.5
+    guided[1, 3], guided[1, 4], guided[1, 5] = 1.0, 0.5, -1.0
     mixing = Mixing(scale=2.0, guided_scale=-0.5)
     found = bind(denoiser, conditions, mixing, guided=guided)(x, 300)
     torch.testing.assert_close(found[0], 2 * c[0] - u[0])
     torch.testing.assert_close(found[1, 3], -0.5 * c[1, 3] + 1.5 * u[1, 3])
     torch.testing.assert_close(found[1, 4], 0.75 * c[1, 4] + 0.25 * u[1, 4])
+    torch.testing.assert_close(found[1, 5], c[1, 5])  # the window's own draft
     for same in (bind(denoiser, conditions, mixing)(x, 300), bind(denoiser, conditions, Mixing(scale=2.0), guided=guided)(x, 300)):
         torch.testing.assert_close(same, 2 * c - u)
     assert mixing.guided_weight(torch.zeros(2, 43)) is None and Mixing("published", guided_scale=0.0).guided_weight(guided) is None

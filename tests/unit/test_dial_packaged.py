@@ -37,7 +37,7 @@ def test_the_distance_falls_evenly_with_the_weight(dial: Turned) -> None:
     assert list(dial.distance_m) == sorted(dial.distance_m, reverse=True)
     assert dial.distance_m[-1] < 0.08 < 0.15 < dial.distance_m[0]
     assert sum(dial.steps) == pytest.approx(1.0)
-    assert all(0.08 < step < 0.5 for step in dial.steps), "a quarter of the weight is a twelfth to a half of the way"
+    assert all(0.04 < step < 0.5 for step in dial.steps), "a quarter of the weight is a twenty-fifth to a half of the way"
 
 
 def test_one_weight_leaves_the_neighbour_alone(dial: Turned) -> None:

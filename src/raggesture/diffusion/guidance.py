@@ -118,7 +118,10 @@ class AnchorGuide:
         self._latents = anchors.latents
         self._rates = torch.where(anchors.mask, rates, torch.zeros_like(rates))[..., None]
         self.share = torch.where(anchors.mask, rates.amax(dim=0) if share is None else share, torch.zeros_like(rates[0]))
-        """(B, T) how much of a token's way is guided, 0 to 1: of the schedule's guided steps, those that its weight keeps."""
+        """(B, T) how much of a token's way is guided, 0 to 1: of the schedule's guided steps, those that its weight keeps.
+
+        Negative: the anchor is the window's own draft.
+        """
         self._works = [bool(rate.any()) for rate in self._rates]
 
     def __call__(self, step: int, x: Tensor) -> Tensor:

@@ -52,10 +52,14 @@ class Mixing:
         return self.coarse * t / 1000 + 1.0 if t > SMALL_TIMESTEP else self.text + self.none
 
     def guided_weight(self, guided: Tensor | None) -> Tensor | None:
-        """(B, T, 1) weight of the conditioned prediction at each token, ``guided`` (B, T) in [0, 1] of the way; None where it is ``weight`` everywhere."""
+        """(B, T, 1) weight of the conditioned prediction at each token, None where it is ``weight`` everywhere.
+
+        ``guided`` (B, T) in [0, 1]: so much of the way to ``guided_scale``. In [-1, 0]: to 1, where the anchor is the window's own draft, inverted so.
+        """
         if guided is None or self.guided_scale is None or self.kind != "constant" or not bool(guided.any()):
             return None
-        return (self.scale + (self.guided_scale - self.scale) * guided)[..., None]
+        wanted = torch.where(guided < 0, torch.ones_like(guided), torch.full_like(guided, self.guided_scale))
+        return (self.scale + (wanted - self.scale) * guided.abs())[..., None]
 
     def token_scale(self, layout: LatentLayout) -> Tensor | None:
         """(T, 1) factor J of each token, 1 at separators; None where all are 1."""
