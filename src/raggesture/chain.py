@@ -129,7 +129,7 @@ class Chain:
         self._loop = loop
         self._moved = options.translation == "anchored"
         self._held: Held | None = None
-        self._stream = MotionStream(StreamOptions(options.translation, options.interpolation, options.plant_feet), frames)
+        self._stream = MotionStream(StreamOptions(options.translation, options.interpolation, options.plant_feet, hands_out=options.hands_out), frames)
 
     def job(self, window: WindowInput, exemplars: ExemplarLevels) -> WindowJob:
         """The next window, ready to be sampled."""

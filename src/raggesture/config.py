@@ -51,6 +51,7 @@ class Generate(_Table):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     speaker: str = ""
     plant_feet: bool = True
+    hands_out: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     batch: Annotated[int, Field(ge=1, le=256)] = 8

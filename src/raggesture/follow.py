@@ -69,7 +69,7 @@ class FollowOptions:
 
     def stream(self, options: GenerateOptions) -> StreamOptions:
         """How windows become frames."""
-        return StreamOptions(options.translation, options.interpolation, options.plant_feet, self.feet_lookahead_s, self.blend_frames, 4)
+        return StreamOptions(options.translation, options.interpolation, options.plant_feet, self.feet_lookahead_s, self.blend_frames, 4, options.hands_out)
 
     def latency_s(self, options: GenerateOptions) -> float:
         """How much later than its sound a frame is given at most, beside the time that computing takes."""

@@ -210,7 +210,7 @@ class LongForm:
     def _leapfrog(self, ready: Iterator[ReadyWindow], loop: Loop, work: Work, windows: int, frames: int) -> Iterator[tuple[ReadyWindow, WindowMade]]:
         """Every second window first, side by side; then those between."""
         options = self._options
-        stream = MotionStream(StreamOptions(options.translation, options.interpolation, options.plant_feet), frames)
+        stream = MotionStream(StreamOptions(options.translation, options.interpolation, options.plant_feet, hands_out=options.hands_out), frames)
         bridge = Bridge(loop, moved=options.translation == "anchored")
         waiting: dict[int, tuple[ReadyWindow, WindowMade]] = {}
         following = 0

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from raggesture.body.feet import LOOKAHEAD_S, FootPlanter
+from raggesture.body.hands_out import keep_hands_out
 from raggesture.clock import MODEL_FPS, MOTION_FPS
 from raggesture.motion import Motion, double_tracks
 from raggesture.windows import OVERLAP_FRAMES, GroundTrack, Tracks, WindowJoiner, motion_of_tracks, tracks_of
@@ -22,7 +23,7 @@ _CONTEXT_FRAMES = 12
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """``ground``, ``interpolation``, ``plant_feet``: see ``raggesture.options``.
+    """``ground``, ``interpolation``, ``plant_feet``, ``hands_out``: see ``raggesture.options``.
 
     The rest trades smoothness for time: ``lookahead_s`` that the feet may wait for (None: all that counts), ``overlap_frames`` of two windows,
     ``context_frames`` of a new frame at 30 fps.
@@ -34,6 +35,7 @@ class StreamOptions:
     lookahead_s: float | None = None
     overlap_frames: int = OVERLAP_FRAMES
     context_frames: int = _CONTEXT_FRAMES
+    hands_out: bool = True
 
     @property
     def delay_s(self) -> float:
@@ -73,6 +75,7 @@ class MotionStream:
         left = None if self._frames is None else max(0, self._frames - self._sent)
         motion = motion_of_tracks(tracks[:left], float(MOTION_FPS))
         self._sent += motion.frames
+        motion = keep_hands_out(motion) if self._options.hands_out else motion
         return self._planter.feed(motion, last=last or self._sent == self._frames) if self._planter else motion
 
 

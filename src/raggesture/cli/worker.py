@@ -147,6 +147,7 @@ def options_of(settings: Settings) -> GenerateOptions:
         parts=settings.placement.parts,
         ease=settings.placement.ease,
         plant_feet=chosen.plant_feet,
+        hands_out=chosen.hands_out,
         conditions=compat.rules(),
         posterior=compat.posterior,
         translation=compat.translation,

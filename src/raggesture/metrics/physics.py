@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from raggesture.body.hands_out import HANDS, outward
 from raggesture.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -20,10 +21,6 @@ FEWEST_FRAMES = 8
 CONTACT_M = 0.05
 DEEP_M = 0.01
 _MOVES_M_S = 1e-3
-_PELVIS, _SPINE3, _NECK, _HEAD = 0, 9, 12, 15
-_SHOULDERS = (16, 17)
-_FINGER_M = 0.008
-_WRIST_M = 0.02
 
 
 def _checked(joints: NDArray[np.floating]) -> Floats:
@@ -94,15 +91,6 @@ def root_drift(translation: NDArray[np.floating]) -> Drift:
     return Drift(float(away[-1]), float(away.max()))
 
 
-def _from_segment(points: Floats, start: Floats, end: Floats) -> Floats:
-    """(F, P) distances of points (F, P, 3) from segments (F, 3) to (F, 3)."""
-    along = (end - start)[:, None]
-    length = np.maximum((along**2).sum(axis=-1), 1e-12)
-    share = np.clip(((points - start[:, None]) * along).sum(axis=-1) / length, 0, 1)
-    out: Floats = np.linalg.norm(points - start[:, None] - share[..., None] * along, axis=-1)
-    return out
-
-
 def hand_depth(joints: NDArray[np.floating]) -> Floats:
     """(F,) metres by which a hand is inside the trunk, the head, a thigh or the other arm and hand at the worst; 0 where it is not.
 
@@ -112,17 +100,6 @@ def hand_depth(joints: NDArray[np.floating]) -> Floats:
         InputError: no (F, 55, 3), or under eight frames.
     """
     j = _checked(joints)
-    crown = j[:, _HEAD] + 0.6 * (j[:, _HEAD] - j[:, _NECK])
-    body = [
-        (j[:, _PELVIS], j[:, _SPINE3], 0.09), (j[:, _SPINE3], j[:, _NECK], 0.08), (j[:, _SHOULDERS[0]], j[:, _SHOULDERS[1]], 0.06),
-        (j[:, _HEAD], crown, 0.075), (j[:, 1], j[:, 4], 0.06), (j[:, 2], j[:, 5], 0.06),
-    ]  # fmt: skip
-    worst = np.zeros(len(j))
-    for wrist, fingers, other in ((20, slice(25, 40), (19, 21, slice(40, 55))), (21, slice(40, 55), (18, 20, slice(25, 40)))):
-        points = np.concatenate([j[:, [wrist]], j[:, fingers]], axis=1)  # (F, 16, 3)
-        radii = np.array([_WRIST_M] + [_FINGER_M] * 15)
-        elbow, opposite, opposite_fingers = other
-        knuckles = j[:, opposite_fingers][:, [0, 3, 6, 9]].mean(axis=1)
-        for start, end, radius in (*body, (j[:, elbow], j[:, opposite], 0.025), (j[:, opposite], knuckles, 0.015)):
-            worst = np.maximum(worst, (radius + radii - _from_segment(points, start, end)).max(axis=1))
-    return worst
+    worst = np.maximum.reduce([outward(j, hand)[0] for hand in HANDS])
+    depth: Floats = np.maximum(worst, 0.0)
+    return depth
