@@ -78,6 +78,11 @@ def test_usage_errors_are_one_line(call: Call, arguments: list[str], message: st
     assert found.code == 2 and message in found.error and found.err.count("\n") == 1
 
 
+def _hears_interrupts() -> None:
+    """A shell's background job ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_process_exits_130_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
@@ -91,7 +96,7 @@ def test_an_interrupted_process_exits_130_and_leaves_nothing(tmp_path: Path, num
         "app.main()"
     )
     arguments = ["generate", "x.wav", "--out", str(tmp_path / "out"), "--retriever", "none"]
-    child = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts)
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"
     child.send_signal(number)
