@@ -147,6 +147,9 @@ def test_mixing_where_an_exemplar_guides() -> None:
     torch.testing.assert_close(found[1, 5], c[1, 5])  # the window's own draft
     for same in (bind(denoiser, conditions, mixing)(x, 300), bind(denoiser, conditions, Mixing(scale=2.0), guided=guided)(x, 300)):
         torch.testing.assert_close(same, 2 * c - u)
+    for wrong in (float("nan"), "much"):
+        with pytest.raises(ModelError, match=r"mixing\.guided_scale"):
+            Mixing(guided_scale=wrong)  # type: ignore[arg-type]
     assert mixing.guided_weight(torch.zeros(2, 43)) is None and Mixing("published", guided_scale=0.0).guided_weight(guided) is None
 
 

@@ -156,6 +156,8 @@ def test_a_plan_is_a_chance_of_every_gesture_on_every_frame() -> None:
     assert plan.shape == (2, 150, 5) and bool((plan >= 0).all()) and bool((plan.sum(-1) < 1).all())
     with pytest.raises(ModelError, match="planned chunks need features at 15 Hz"):
         conditions.plan(Conditions(torch.zeros(1, 150, 4), torch.zeros(1, 499, 3), torch.tensor([0])))
+    with pytest.raises(ModelError, match="expected a multiple of 15"):
+        conditions.plan(Conditions(torch.zeros(1, 151, 4), torch.zeros(1, 151, 3), torch.tensor([0])))
 
 
 def test_the_denoiser_learns_while_its_planner_stays(tmp_path: Path) -> None:

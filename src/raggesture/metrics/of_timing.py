@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from raggesture.metrics.clip import EvaluatedClip
 from raggesture.metrics.measured import Array, Combined, Counts, Figures, Floats, Measurements, clip_values, means, nothing
 from raggesture.metrics.of_distribution import NoOptions
-from raggesture.metrics.timing import MARGIN_FRAMES, beat_align, belonging, motion_envelope, voice_envelope
+from raggesture.metrics.timing import MARGIN_FRAMES, beat_align, motion_envelope, own_goes_better, voice_envelope
 from raggesture.plugins.hookspecs import Metric, hookimpl
 from raggesture.speech.audio import resample_there_and_back
 
@@ -111,10 +111,7 @@ def _better(measured: Measurements, side: str, frames: int) -> Floats:
     if len(clips) < 2:
         return out
     motions, voices = (np.stack([np.asarray(measured.array(k, key), np.float64)[:frames] for k in clips]) for key in (side, "voice"))
-    found = belonging(motions, voices)
-    gap = np.diag(found)[:, None] - found
-    out[np.ix_(clips, clips)] = np.where(np.isnan(gap), np.nan, 50 + 50 * np.sign(gap))
-    np.fill_diagonal(out, np.nan)
+    out[np.ix_(clips, clips)] = own_goes_better(motions, voices)
     return out
 
 

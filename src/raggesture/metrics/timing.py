@@ -92,6 +92,18 @@ def voice_envelope(wave: NDArray[np.float32], n_frames: int) -> Floats:
     return _smooth(20 * np.log10(np.sqrt(power) + _QUIET))
 
 
+def own_goes_better(motions: Floats, voices: Floats) -> Floats:
+    """(N, N): 100 where motion i goes better with its own voice than with k's, 50 where equally, 0 where worse; NaN on the diagonal and where unknown.
+
+    Envelopes and errors as ``belonging``.
+    """
+    found = belonging(motions, voices)
+    gap = np.diag(found)[:, None] - found
+    out = np.where(np.isnan(gap), np.nan, 50 + 50 * np.sign(gap))
+    np.fill_diagonal(out, np.nan)
+    return out
+
+
 def _smooth(track: Floats) -> Floats:
     from scipy.ndimage import gaussian_filter1d
 

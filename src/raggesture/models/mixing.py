@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,8 @@ class Mixing:
     def __post_init__(self) -> None:
         if self.kind not in ("constant", "published"):
             raise ModelError(f"mixing.kind: {self.kind!r}; expected 'constant' or 'published' - correct the model's manifest")
+        if self.guided_scale is not None and not (isinstance(self.guided_scale, (int, float)) and math.isfinite(self.guided_scale)):
+            raise ModelError(f"mixing.guided_scale: {self.guided_scale!r}; expected a finite number or none - correct the model's manifest")
         if len(self.per_part_scale) != len(PARTS) or any(factor <= 0 for factor in self.per_part_scale):
             raise ModelError(f"mixing.per_part_scale: {self.per_part_scale}; expected {len(PARTS)} numbers above 0 - correct the model's manifest")
 

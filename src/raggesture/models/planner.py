@@ -1,10 +1,9 @@
 """Which gesture's stroke falls on which frame: what a small denoiser cannot find out by itself.
 
 A gesture's shape is learnt from what moves, its place from what is said. A denoiser that gets words as vectors has to learn both from the same squared
-error, and after an hour of two cores it has learnt the second for a handful of gestures (TRAINING "What words alone give"). Here the place is learnt first
-and from labels: a small network reads words and voice and gives each frame a distribution over the corpus's gestures and "none"; the denoiser then sees
-these instead of the words' vectors. Nothing is looked up: the planner's weights are part of the model, and both see speech only.
-Source: ours. The idea of intentions before motion is that of gesture planners (Semantic Gesticulator; the plan of SayCan-like systems), METHOD has none.
+error, and an hour of two cores is too little for the second. Here the place is learnt first and from labels: a small network reads words and voice and
+gives each frame a distribution over the corpus's gestures and "none"; the denoiser then sees these instead of the words' vectors. Nothing is looked up:
+the planner's weights are part of the model, and both see speech only. Source: ours; METHOD has none.
 """
 
 from __future__ import annotations
@@ -61,6 +60,11 @@ class GesturePlanner(nn.Module):
 
     def forward(self, text: Tensor, audio: Tensor) -> Tensor:
         """text (B, F, Ct), audio (B, F, Ca) -> logits (B, F, 1 + gestures), "none" first. Frames without a word have zeros for it."""
+        if text.shape[1] != audio.shape[1]:
+            raise ModelError(
+                f"conditions: {text.shape[1]} text and {audio.shape[1]} audio frames; expected as many - planned chunks need features at 15 Hz, "
+                "use an audio encoder at that rate"
+            )
         spoken = text.any(-1, keepdim=True)
         standard = (text - self.text_mean) / self.text_std * spoken
         h = self.word(standard) * spoken + self.audio_in(audio)
@@ -104,12 +108,8 @@ class PlannedConditions(nn.Module):
 
     def plan(self, conditions: Conditions) -> Tensor:
         """(B, F, gestures) chance of each gesture's stroke on each frame. Raises: ModelError unless there are features at 15 Hz for whole chunks."""
-        frames = conditions.text.shape[1]
-        if frames != conditions.audio.shape[1] or frames % CHUNK_FRAMES:
-            raise ModelError(
-                f"conditions: {frames} text and {conditions.audio.shape[1]} audio frames; expected the same multiple of {CHUNK_FRAMES} "
-                "- planned chunks need features at 15 Hz"
-            )
+        if conditions.text.shape[1] % CHUNK_FRAMES:
+            raise ModelError(f"conditions: {conditions.text.shape[1]} frames; expected a multiple of {CHUNK_FRAMES} - planned chunks need whole seconds")
         logits: Tensor = self.planner(conditions.text, conditions.audio)
         return logits.softmax(-1)[..., 1:]
 

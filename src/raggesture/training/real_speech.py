@@ -2,7 +2,7 @@
 
 ``python -m raggesture.training.real_speech VOICE... --out FILE.json`` makes motion for each recording with the packaged model, several times over, with what is
 retrieved and from the words alone, cuts all of it into pieces, and counts in how many pairs of pieces a motion goes better with its own voice than with
-another piece's (``metrics.timing.belonging``). 50 % is chance. The interval draws pieces again, not recordings: it says nothing about other speakers.
+another piece's (``metrics.timing.own_goes_better``). 50 % is chance. The interval draws pieces again, not recordings: it says nothing about other speakers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from raggesture.clock import MOTION_FPS, SAMPLE_RATE_HZ
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.errors import RaggestureError, UsageError
 from raggesture.metrics.bodies import MannequinBody
-from raggesture.metrics.timing import belonging, motion_envelope, voice_envelope
+from raggesture.metrics.timing import motion_envelope, own_goes_better, voice_envelope
 from raggesture.outputs import new_files
 from raggesture.pipeline import GenerateOptions, Pipeline
 from raggesture.retrieval.by_llm import LlmOptions, LlmRetriever
@@ -55,17 +55,8 @@ def cut(track: Floats, frames: int) -> list[Floats]:
     return [track[first + k * frames : first + (k + 1) * frames] for k in range(count)]
 
 
-def table_of(motions: Sequence[Floats], voices: Sequence[Floats]) -> Floats:
-    """(N, N): 1 where motion i goes better with its own voice than with k's, 0.5 where as well; NaN on the diagonal."""
-    found = belonging(np.stack(motions), np.stack(voices))
-    gap = np.diag(found)[:, None] - found
-    out = np.where(np.isnan(gap), np.nan, 0.5 + 0.5 * np.sign(gap))
-    np.fill_diagonal(out, np.nan)
-    return out
-
-
 def verdict(way: str, tables: Sequence[Floats], seconds: float, seed: int = 0) -> Verdict:
-    """Of the tables of several runs over the same pieces."""
+    """Of the tables (N, N) of several runs over the same pieces."""
     stack = np.stack(tables)
     known = np.isfinite(stack).sum(axis=0)
     mean = np.where(known > 0, np.nansum(stack, axis=0) / np.maximum(known, 1), np.nan)
@@ -75,9 +66,9 @@ def verdict(way: str, tables: Sequence[Floats], seconds: float, seed: int = 0) -
         rows = rng.integers(len(mean), size=len(mean))
         some = mean[np.ix_(rows, rows)]
         some = some[rows[:, None] != rows[None]]
-        drawn.append(float(np.nanmean(some)) if np.isfinite(some).any() else 0.5)
+        drawn.append(float(np.nanmean(some)) if np.isfinite(some).any() else 50.0)
     low, high = np.percentile(drawn, [2.5, 97.5])
-    return Verdict(way, 100 * float(np.nanmean(mean)), 100 * float(low), 100 * float(high), len(mean), seconds, len(tables))
+    return Verdict(way, float(np.nanmean(mean)), float(low), float(high), len(mean), seconds, len(tables))
 
 
 def judge(pipeline: Pipeline, speeches: Sequence[Speech], seconds: float, runs: int, tell: Callable[[str], None]) -> list[Verdict]:
@@ -98,7 +89,7 @@ def judge(pipeline: Pipeline, speeches: Sequence[Speech], seconds: float, runs: 
                 joints = MannequinBody().joints(made.motion)[:length]
                 envelope = motion_envelope(joints)
                 motions += cut(np.pad(envelope, (0, max(length - len(envelope), 0)), mode="edge"), frames)
-            tables.append(table_of(motions, voices))
+            tables.append(own_goes_better(np.stack(motions), np.stack(voices)))
         found.append(verdict(way, tables, seconds))
         tell(str(found[-1]))
     return found
