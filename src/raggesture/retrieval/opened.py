@@ -37,6 +37,7 @@ def _graph(folder: Path, manifest: IndexManifest) -> StoredGraph | None:
 
 def open_files(folder: Path) -> Opened:
     """Open every file that the manifest names; starts again where a writer swapped the manifest meanwhile."""
+    before: IndexManifest | None = None
     for attempt in range(_TRIES):
         manifest = read_manifest(folder)
         try:
@@ -49,7 +50,10 @@ def open_files(folder: Path) -> Opened:
                 {segment_number(each.role): MappedArrays(folder / each.name) for each in manifest.segments},
                 _graph(folder, manifest),
             )
-        except ModelError:
-            if attempt + 1 == _TRIES or read_manifest(folder) == manifest:
+        except (ModelError, OSError):
+            # A file may go between being checked and being opened, and a writer that adds and removes comes back to the same manifest: only what
+            # fails twice under one manifest is broken.
+            if attempt + 1 == _TRIES or manifest == before:
                 raise
+            before = manifest
     raise AssertionError("unreachable")
