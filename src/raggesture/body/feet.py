@@ -1,8 +1,9 @@
 """Plant the feet: between steps they do not move at all, and a step is taken when the body has gone too far for them.
 
 A sampler leaves feet that drift by millimetres a frame, which people see at once. The path of each ankle is read as a wish; the foot stands
-until the wish is more than ``_FAR_M`` (or ``_TURNED_RAD``) away, then steps there, one foot after the other; the legs are solved for the result and the
-root is drawn in so that both reach. Source: FIELD (sliding feet among users' complaints); the step's form is the starter corpus's.
+until the wish is more than ``_FAR_M`` (or ``_TURNED_RAD``) away, then steps there, one foot after the other: up, over, down, so that it does not
+slide as it leaves the floor or comes to it. The legs are solved for the result and the root is drawn in so that both reach. Source: FIELD
+(sliding feet among users' complaints).
 Differs from the released code: there is no such step.
 
 A motion may come piece by piece (``FootPlanter``): what is decided at a frame depends on four seconds after it at most, so the pieces' sizes
@@ -27,7 +28,9 @@ Floats = NDArray[np.float64]
 SIDES = ("left", "right")
 _FAR_M, _TURNED_RAD = 0.09, 0.45
 _STEP_S, _AHEAD_S, _PAUSE_S = 0.42, 0.7, 0.15
-_LIFT_M, _WISH_SIGMA_S = 0.045, 0.30
+_LIFT_M, _WISH_SIGMA_S = 0.06, 0.30
+_LIFTED, _SWINGS = 0.3, (0.22, 0.78)
+"""Shares of a step: it is lifted (and put down) in the first, and goes its way between the second; what touches the floor hardly moves."""
 LOOKAHEAD_S = 4 * _WISH_SIGMA_S + _AHEAD_S + ROOT_REACH_S
 """What is decided at a frame depends on this much after it, at most."""
 _FLOOR_S = 4.0
@@ -169,8 +172,15 @@ def _walk(steps: list[_Step], frames: NDArray[np.int64], floor_m: float, fps: fl
     number = np.searchsorted([step.first for step in steps], frames, side="right") - 1
     before = np.maximum(number - 1, 0)
     u = np.clip((frames - np.array([step.first for step in steps])[number]) / fps / _STEP_S, 0, 1)
-    rise = u**3 * (10 - 15 * u + 6 * u**2)
+    rise = _eased((u - _SWINGS[0]) / (_SWINGS[1] - _SWINGS[0]))
     ankle = np.empty((len(frames), 3))
     ankle[:, [0, 2]] = goals[before] + (goals[number] - goals[before]) * rise[:, None]
-    ankle[:, 1] = floor_m + _LIFT_M * 16 * (u * (1 - u)) ** 2
+    ankle[:, 1] = floor_m + _LIFT_M * _eased(np.minimum(u, 1 - u) / _LIFTED)
     return Stand(ankle, headings[before] + (headings[number] - headings[before]) * rise)
+
+
+def _eased(share: Floats) -> Floats:
+    """From 0 to 1 with speed and acceleration 0 at both ends."""
+    u = np.clip(share, 0, 1)
+    out: Floats = u**3 * (10 - 15 * u + 6 * u**2)
+    return out
