@@ -118,6 +118,13 @@ def _no_lap(stage: str, windows: int) -> None:
     """Nobody wants to know."""
 
 
+def stream_options(options: GenerateOptions) -> StreamOptions:
+    """How windows become frames."""
+    return StreamOptions(
+        options.translation, options.interpolation, options.plant_feet, hands_out=options.hands_out, steady=options.steady_arms,
+    )  # fmt: skip
+
+
 class Chain:
     """One speech's windows, which hold on to each other.
 
@@ -129,7 +136,7 @@ class Chain:
         self._loop = loop
         self._moved = options.translation == "anchored"
         self._held: Held | None = None
-        self._stream = MotionStream(StreamOptions(options.translation, options.interpolation, options.plant_feet, hands_out=options.hands_out), frames)
+        self._stream = MotionStream(stream_options(options), frames)
 
     def job(self, window: WindowInput, exemplars: ExemplarLevels) -> WindowJob:
         """The next window, ready to be sampled."""

@@ -52,6 +52,7 @@ class Generate(_Table):
     speaker: str = ""
     plant_feet: bool = True
     hands_out: bool = True
+    steady_arms: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     batch: Annotated[int, Field(ge=1, le=256)] = 8

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from torch import Tensor
 
-from raggesture.chain import Loop
+from raggesture.chain import Loop, stream_options
 from raggesture.clock import (
     CHUNK_FRAMES,
     MODEL_FPS,
@@ -69,7 +69,7 @@ class FollowOptions:
 
     def stream(self, options: GenerateOptions) -> StreamOptions:
         """How windows become frames."""
-        return StreamOptions(options.translation, options.interpolation, options.plant_feet, self.feet_lookahead_s, self.blend_frames, 4, options.hands_out)
+        return replace(stream_options(options), lookahead_s=self.feet_lookahead_s, overlap_frames=self.blend_frames, context_frames=4)
 
     def latency_s(self, options: GenerateOptions) -> float:
         """How much later than its sound a frame is given at most, beside the time that computing takes."""

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from itertools import islice
 
 from raggesture.account import Account
-from raggesture.chain import Chain, Loop, WindowInput
+from raggesture.chain import Chain, Loop, WindowInput, stream_options
 from raggesture.clock import MODEL_FPS, MOTION_FPS, WINDOW_FRAMES, chunk_of_frame, frame_of_seconds, frames_of_seconds, seconds_of_frame
 from raggesture.encoders.conditioning import SpeechConditions, StitchedConditions
 from raggesture.errors import ConfigError
 from raggesture.leapfrog import Bridge, batches
 from raggesture.longform_work import Work
 from raggesture.models.conditions import Conditions
-from raggesture.motion_stream import MotionStream, StreamOptions
+from raggesture.motion_stream import MotionStream
 from raggesture.options import GenerateOptions
 from raggesture.pipeline import Pipeline, Progress, Stopwatch
 from raggesture.plan_file.checks import refuse_other
@@ -210,7 +210,7 @@ class LongForm:
     def _leapfrog(self, ready: Iterator[ReadyWindow], loop: Loop, work: Work, windows: int, frames: int) -> Iterator[tuple[ReadyWindow, WindowMade]]:
         """Every second window first, side by side; then those between."""
         options = self._options
-        stream = MotionStream(StreamOptions(options.translation, options.interpolation, options.plant_feet, hands_out=options.hands_out), frames)
+        stream = MotionStream(stream_options(options), frames)
         bridge = Bridge(loop, moved=options.translation == "anchored")
         waiting: dict[int, tuple[ReadyWindow, WindowMade]] = {}
         following = 0

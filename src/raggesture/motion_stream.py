@@ -1,4 +1,4 @@
-"""From windows at 15 fps to one motion at 30 fps, piece by piece: joined, interpolated, feet planted.
+"""From windows at 15 fps to one motion at 30 fps, piece by piece: joined, interpolated, arms steadied, hands kept out of the body, feet planted.
 
 However the windows come, the same windows give the same frames; what is kept does not grow with their number.
 """
@@ -12,6 +12,7 @@ import numpy as np
 
 from raggesture.body.feet import LOOKAHEAD_S, FootPlanter
 from raggesture.body.hands_out import keep_hands_out
+from raggesture.body.steady import REACH_S, ArmSteadier
 from raggesture.clock import MODEL_FPS, MOTION_FPS
 from raggesture.motion import Motion, double_tracks
 from raggesture.windows import OVERLAP_FRAMES, GroundTrack, Tracks, WindowJoiner, motion_of_tracks, tracks_of
@@ -23,7 +24,7 @@ _CONTEXT_FRAMES = 12
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """``ground``, ``interpolation``, ``plant_feet``, ``hands_out``: see ``raggesture.options``.
+    """``ground``, ``interpolation``, ``plant_feet``, ``hands_out``, ``steady`` (arms): see ``raggesture.options``.
 
     The rest trades smoothness for time: ``lookahead_s`` that the feet may wait for (None: all that counts), ``overlap_frames`` of two windows,
     ``context_frames`` of a new frame at 30 fps.
@@ -36,12 +37,14 @@ class StreamOptions:
     overlap_frames: int = OVERLAP_FRAMES
     context_frames: int = _CONTEXT_FRAMES
     hands_out: bool = True
+    steady: bool = True
 
     @property
     def delay_s(self) -> float:
         """How long after a window's last frame has been made its last frame is given, at most."""
         feet = 0.0 if not self.plant_feet else LOOKAHEAD_S if self.lookahead_s is None else self.lookahead_s
-        return (self.overlap_frames + self.context_frames) / MODEL_FPS + feet
+        arms = REACH_S if self.steady else 0.0
+        return (self.overlap_frames + self.context_frames) / MODEL_FPS + arms + feet
 
 
 class MotionStream:
@@ -55,6 +58,7 @@ class MotionStream:
         self._options = options
         self._joiner = WindowJoiner(options.ground, options.overlap_frames)
         self._doubler = _Doubler(options.interpolation, options.context_frames)
+        self._steadier = ArmSteadier(float(MOTION_FPS)) if options.steady else None
         self._planter = FootPlanter(float(MOTION_FPS), options.lookahead_s) if options.plant_feet else None
         self._frames = frames
         self._sent = 0
@@ -75,8 +79,10 @@ class MotionStream:
         left = None if self._frames is None else max(0, self._frames - self._sent)
         motion = motion_of_tracks(tracks[:left], float(MOTION_FPS))
         self._sent += motion.frames
+        last = last or self._sent == self._frames
+        motion = self._steadier.feed(motion, last=last) if self._steadier else motion
         motion = keep_hands_out(motion) if self._options.hands_out else motion
-        return self._planter.feed(motion, last=last or self._sent == self._frames) if self._planter else motion
+        return self._planter.feed(motion, last=last) if self._planter else motion
 
 
 class _Doubler:

@@ -38,7 +38,7 @@ class GenerateOptions:
     away from its stroke are freed (``raggesture.windowing.eased``); 0 is not at all.
 
     ``plant_feet``: let feet stand still between steps (``raggesture.body.feet``) instead of leaving them as decoded.
-    ``hands_out``: keep hands out of the body (``raggesture.body.hands_out``).
+    ``hands_out``: keep hands out of the body (``raggesture.body.hands_out``). ``steady_arms``: let arms rest and strike (``raggesture.body.steady``).
 
     The rest is how the published code does it or how we do (METHOD part III). ``conditions``: words and voice to conditions. ``posterior``: an exemplar's
     latents are the auto-encoder's ``mean``, or a ``sample`` of it (the packaged codec has no spread, it gives the same). ``translation``: a window's
@@ -62,6 +62,7 @@ class GenerateOptions:
     ease: float = 0.0
     plant_feet: bool = True
     hands_out: bool = True
+    steady_arms: bool = True
     conditions: ConditionRules = OUR_RULES
     posterior: Posterior = "mean"
     translation: GroundTrack = "anchored"

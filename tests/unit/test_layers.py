@@ -13,7 +13,7 @@ PACKAGE = "raggesture"
 # The longest matching prefix decides. A module may import modules of its own layer and below.
 LAYERS = {
     "errors": 0, "clock": 0, "resources": 0, "plots": 1, "plugins.hookspecs": 0, "plugins.checks": 0, "plugins": 0, "types": 0, "": 0,
-    "body": 1, "body.features": 2, "body.feet": 2, "body.hands_out": 2, "body.smplx_body": 2,
+    "body": 1, "body.features": 2, "body.feet": 2, "body.hands_out": 2, "body.steady": 2, "body.smplx_body": 2,
     "motion": 2, "motion_stream": 2, "windows": 2, "speech.audio": 2, "speech.transcript": 2,
     "speech": 3, "corpus": 3, "retarget": 3, "encoders": 3, "models": 3, "diffusion": 3, "retrieval": 3, "metrics": 3, "export": 3, "trace": 3, "outputs": 3,
     "plan_file": 3, "plan_file.following": 5, "planner": 5,

@@ -148,6 +148,7 @@ def options_of(settings: Settings) -> GenerateOptions:
         ease=settings.placement.ease,
         plant_feet=chosen.plant_feet,
         hands_out=chosen.hands_out,
+        steady_arms=chosen.steady_arms,
         conditions=compat.rules(),
         posterior=compat.posterior,
         translation=compat.translation,
