@@ -84,6 +84,7 @@ class Model(Table):
     text_encoder: str = "bert"
     audio_encoder: str = "wav2vec2"
     temperature: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+    decides: bool = False
     storage: Literal["float32", "float16"] = "float32"
     denoiser: DenoiserTable = DenoiserTable()
     codec: CodecTable = CodecTable()

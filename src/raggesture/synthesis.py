@@ -7,7 +7,7 @@ Source: RAG-Gesture sections 3.3 and 3.4; METHOD part I (c) and part III.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,6 +26,7 @@ from raggesture.diffusion.samplers import Ddim, Sampler
 from raggesture.errors import ModelError
 from raggesture.models.checkpoint import Model
 from raggesture.models.conditions import Conditions
+from raggesture.models.deciding import decided
 from raggesture.models.folded import Fold, foldable
 from raggesture.models.mixing import CONDITION_ONLY, Mixing, bind
 from raggesture.models.numerics import FLOAT32, Numerics
@@ -86,7 +87,16 @@ class Synthesizer:
     def bind(self, conditions: Conditions, mixing: Mixing, guided: Tensor | None = None) -> Denoise:
         """The denoiser under conditions, for the steps of this synthesizer's schedule; ``guided`` (B, T): how much each token is guided."""
         steps = self.schedule.timesteps
+        conditions = self.planned(conditions)
         return bind(self.model.denoiser, conditions, mixing, timesteps=steps, fold=self._fold, numerics=self.numerics, guided=guided)
+
+    @torch.no_grad()
+    def planned(self, conditions: Conditions) -> Conditions:
+        """The conditions with a plan that is decided, where the model has a planner and its manifest says so."""
+        if not self.model.manifest.decides or conditions.plan is not None:
+            return conditions
+        conditions = conditions.to(self.device)
+        return replace(conditions, plan=decided(self.model.denoiser.planned_conditions.plan(conditions)))
 
     def noise(self, batch: int, generator: torch.Generator) -> Tensor:
         """Standard normal latents (B, T, D), drawn on the CPU so that every device gets the same."""

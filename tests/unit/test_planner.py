@@ -13,11 +13,14 @@ import torch
 from helpers_training import LATENTS, OPTIONS, SMALL, FakeAudio, FakeText, make_clip, small_codec, small_dataset
 from raggesture.clock import MODEL_FPS
 from raggesture.corpus.clip import Clip, GestureLabel
-from raggesture.errors import ModelError
-from raggesture.models.checkpoint import load_model
+from raggesture.errors import InputError, ModelError
+from raggesture.models.checkpoint import ModelManifest, load_model
 from raggesture.models.codec_config import CodecConfig
 from raggesture.models.conditions import Conditions
+from raggesture.models.deciding import decided
+from raggesture.models.mixing import CONDITION_ONLY
 from raggesture.models.planner import GesturePlanner, PlannedConditions
+from raggesture.synthesis import Synthesizer
 from raggesture.training.codecs import CodecTraining
 from raggesture.training.dataset import MotionDataset, build_dataset
 from raggesture.training.denoiser import denoiser_task
@@ -182,18 +185,49 @@ def planned_recipe() -> Recipe:
 def test_whole_recipe_with_a_planner(tmp_path: Path) -> None:
     taught = taught_from("ab")
     data = TrainingData(taught.dataset, taught.dataset, taught.strokes, taught.strokes)
-    train_model(data, planned_recipe(), Place(tmp_path))
+    _, runs = train_model(data, replace(planned_recipe(), decides=True), Place(tmp_path))
+    assert [(run.name, run.steps) for run in runs] == [("planner", 3), ("denoiser", 2)]
     assert (tmp_path / "run" / "planner" / "curve.csv").is_file() and (tmp_path / "run" / "denoiser" / "curve.csv").is_file()
     model = load_model(tmp_path / "tiny")
+    assert model.manifest.decides
     assert model.manifest.denoiser.gestures == 2 and model.manifest.denoiser.conditioning == "planned-chunks"
     assert float(model.denoiser.planned_conditions.planner.text_std.min()) < 0.1  # the words' own spread is part of the model
 
 
 def test_without_labels_the_plan_is_free(tmp_path: Path) -> None:
     dataset: MotionDataset = small_dataset()
-    train_model(TrainingData(dataset, dataset), planned_recipe(), Place(tmp_path))
+    _, runs = train_model(TrainingData(dataset, dataset), replace(planned_recipe(), decides=True), Place(tmp_path))
+    assert [run.name for run in runs] == ["denoiser"]
     assert not (tmp_path / "run" / "planner").exists()
-    assert load_model(tmp_path / "tiny").manifest.denoiser.gestures == UNNAMED_GESTURES
+    manifest = load_model(tmp_path / "tiny").manifest
+    assert manifest.denoiser.gestures == UNNAMED_GESTURES and not manifest.decides, "a plan that nobody taught has nothing to decide"
+
+
+def test_the_synthesizer_decides_where_the_manifest_says_so(tmp_path: Path) -> None:
+    taught = taught_from("ab")
+    model, _ = train_model(TrainingData(taught.dataset, None, taught.strokes), replace(planned_recipe(), decides=True), Place(tmp_path))
+    conditions = taught.dataset.conditions(torch.tensor([0, 1]), torch.tensor([0, 0]))
+    synthesizer = Synthesizer(model, 2)
+    planned = synthesizer.planned(conditions)
+    assert planned.plan is not None
+    torch.testing.assert_close(planned.plan, decided(model.denoiser.planned_conditions.plan(conditions)))
+    assert synthesizer.planned(planned) is planned, "a plan that is given is followed"
+    as_likely = Synthesizer(replace(model, manifest=replace(model.manifest, decides=False)), 2)
+    assert as_likely.planned(conditions) is conditions
+    x_t = torch.randn(2, 43, LATENTS, generator=torch.Generator().manual_seed(0))
+    own, given, other = (s.bind(c, CONDITION_ONLY)(x_t, 500) for s, c in ((synthesizer, conditions), (as_likely, planned), (as_likely, conditions)))
+    torch.testing.assert_close(own, given)
+    assert not torch.equal(own, other)
+
+
+def test_a_plan_of_another_length_is_refused() -> None:
+    with pytest.raises(InputError, match="plan"):
+        Conditions(torch.zeros(1, 30, 4), torch.zeros(1, 30, 3), torch.zeros(1, dtype=torch.int64), torch.zeros(1, 15, 2))
+
+
+def test_a_model_without_a_planner_decides_nothing() -> None:
+    with pytest.raises(ModelError, match="expected 'planned-chunks'"):
+        ModelManifest("m", "minilm", "accents", ("a",), replace(PLANNED, conditioning="chunks"), CodecConfig(latent_dim=LATENTS), decides=True)
 
 
 def test_labels_of_a_corpus_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

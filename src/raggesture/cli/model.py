@@ -70,6 +70,7 @@ def _facts(summary: ModelSummary) -> dict[str, str]:
         "masked tokens": ", ".join(map(str, manifest.denoiser.masked_tokens)),
         "mixing": ", ".join(f"{key} {value}" for key, value in asdict(manifest.mixing).items()),
         "temperature": f"{manifest.temperature:g}",
+        "plan": "decided" if manifest.decides else "as likely" if manifest.denoiser.conditioning == "planned-chunks" else "none",
         "provenance": manifest.provenance or "not said",
         **{f"source {k + 1}": source for k, source in enumerate(sources)},
         **epoch,

@@ -119,7 +119,7 @@ def carry_out(request: Request, settings: Settings) -> None:
             made.paths.extend(paths)
             made.outcomes.extend(outcomes)
         if "denoiser" in request.stages:
-            made.outcomes.append(_denoiser(request, recipe, place, data))
+            made.outcomes.extend(_denoiser(request, recipe, place, data))
             made.paths.append(request.out / request.name)
     if processes.is_main:
         _show(made, as_json=request.as_json)
@@ -131,7 +131,7 @@ def _codec_config(request: Request, recipe: Recipe) -> Any:
     return recipe.codec.codec if request.codec is None else read_manifest(request.codec).codec
 
 
-def _denoiser(request: Request, recipe: Recipe, place: Place, data: Any) -> Outcome:
+def _denoiser(request: Request, recipe: Recipe, place: Place, data: Any) -> tuple[Outcome, ...]:
     from raggesture.models.checkpoint import load_model
     from raggesture.training.recipe import train_model
 

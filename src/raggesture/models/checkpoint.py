@@ -54,6 +54,7 @@ class ModelManifest:
     """What a model is. ``speakers[i]`` is the name behind speaker index i; ``mixing`` is how its two branches are combined when sampling.
 
     ``temperature``: spread of the noise that free tokens start from (1 as published); a little above 1 gives back what a small model smooths away.
+    ``decides``: whether what a gesture planner finds likely is decided before it is sampled (``raggesture.models.deciding``).
     ``sources``, ``epoch``: the files an imported model was made from, and the epoch they name.
     """
 
@@ -65,6 +66,7 @@ class ModelManifest:
     codec: CodecConfig
     mixing: Mixing = field(default_factory=Mixing)
     temperature: float = 1.0
+    decides: bool = False
     fps: int = MODEL_FPS
     chunks: int = WINDOW_CHUNKS
     provenance: str = ""
@@ -78,6 +80,9 @@ class ModelManifest:
             raise ModelError(f"model {self.name!r}: latent sizes {sizes} of denoiser and codec; expected the same - train them together")
         if not 0.5 <= self.temperature <= 2.0:
             raise ModelError(f"model {self.name!r}: temperature {self.temperature}; expected a number from 0.5 to 2 - correct the manifest")
+        if self.decides and self.denoiser.conditioning != "planned-chunks":
+            found = self.denoiser.conditioning
+            raise ModelError(f"model {self.name!r}: decides, with conditioning {found!r}; expected 'planned-chunks' - correct the manifest")
         if len(self.speakers) > self.denoiser.n_speakers:
             raise ModelError(f"model {self.name!r}: {len(self.speakers)} speaker names; expected at most {self.denoiser.n_speakers} - correct the manifest")
 
@@ -185,6 +190,7 @@ def _manifest_json(manifest: ModelManifest) -> dict[str, Any]:
         "codec": manifest.codec.to_json(),
         "mixing": asdict(manifest.mixing),
         "temperature": manifest.temperature,
+        "decides": manifest.decides,
         "provenance": manifest.provenance,
         "licence": manifest.licence,
     }
@@ -228,6 +234,7 @@ def _parse(content: dict[str, Any], path: Path) -> ModelManifest:
             codec=CodecConfig.from_json(content["codec"]),
             mixing=_mixing(content["mixing"]),
             temperature=float(content.get("temperature", 1.0)),
+            decides=bool(content.get("decides", False)),
             fps=int(content["fps"]),
             chunks=int(content["chunks"]),
             provenance=str(content["provenance"]),

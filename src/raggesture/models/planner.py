@@ -114,8 +114,8 @@ class PlannedConditions(nn.Module):
         return logits.softmax(-1)[..., 1:]
 
     def forward(self, conditions: Conditions) -> tuple[Tensor, Tensor]:
-        """(B, F, C) at 15 Hz -> what is added to the tokens with and without conditions, each (B, 4 * F // 15, D)."""
-        plan = self.plan(conditions)
+        """(B, F, C) at 15 Hz, with a plan or not -> what is added to the tokens with and without conditions, each (B, 4 * F // 15, D)."""
+        plan = self.plan(conditions) if conditions.plan is None else conditions.plan
         seen = torch.cat((self.plan_in(plan), self.audio_in(conditions.audio)), dim=-1)
         speaker = conditions.speaker if conditions.speaker.ndim == 1 else conditions.speaker[:, 0]
         h = self.conv(seen.transpose(1, 2)).transpose(1, 2) + self.speaker(speaker)[:, None]  # (B, C, E)

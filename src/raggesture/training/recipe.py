@@ -65,6 +65,7 @@ class Recipe:
     rules: ConditionRules = OUR_RULES
     mixing: Mixing = Mixing()  # noqa: RUF009 - frozen
     temperature: float = 1.0
+    decides: bool = False
     provenance: str = ""
     licence: str = ""
     storage: Storage = "float16"
@@ -188,8 +189,8 @@ def make_codec(data: TrainingData, recipe: Recipe, place: Place) -> BodyCodec:
     return body
 
 
-def teach_planner(data: TrainingData, recipe: Recipe, config: DenoiserConfig, place: Place) -> GesturePlanner | None:
-    """The planner of ``config``, taught from the data's strokes; None where there is none to teach, or nothing to teach it from."""
+def teach_planner(data: TrainingData, recipe: Recipe, config: DenoiserConfig, place: Place) -> tuple[GesturePlanner, Outcome] | None:
+    """The planner of ``config``, taught from the data's strokes, and what came of it; None where there is none to teach, or nothing to teach it from."""
     if not recipe.plans or data.strokes is None:
         return None
     options = recipe.planner or PlannerTraining(steps=1500)
@@ -197,26 +198,28 @@ def teach_planner(data: TrainingData, recipe: Recipe, config: DenoiserConfig, pl
         torch.manual_seed(options.seed)
         planner = GesturePlanner(config.text_dim, config.audio_dim, config.gestures, config.planner_dim)
     held = None if data.held_out is None or data.held_out_strokes is None else TaughtFrom(data.held_out, data.held_out_strokes)
-    train_planner(
+    outcome = train_planner(
         planner, TaughtFrom(data.train, data.strokes), options, held_out=held,
         folder=place.run(PLANNER_RUN), resume=place.resume, progress=place.progress, processes=place.processes,
     )  # fmt: skip
-    return planner
+    return planner, outcome
 
 
-def train_model(data: TrainingData, recipe: Recipe, place: Place, *, codec: BodyCodec | None = None, kit: EvaluationKit | None = None) -> tuple[Model, Outcome]:
-    """Train the denoiser on the latents of ``codec`` (``make_codec`` when None), and write the model to ``folder / recipe.name``.
+def train_model(
+    data: TrainingData, recipe: Recipe, place: Place, *, codec: BodyCodec | None = None, kit: EvaluationKit | None = None
+) -> tuple[Model, tuple[Outcome, ...]]:
+    """Train the denoiser on the latents of ``codec`` (``make_codec`` when None), and write the model to ``folder / recipe.name``; says what each run came to.
 
     Args:
         kit: what samples are measured with, every ``recipe.training.validate_every`` steps.
     """
     codec = make_codec(data, recipe, place) if codec is None else codec
     config = recipe.fitted(data.train, 0 if data.strokes is None else len(data.strokes.gestures))
-    planner = teach_planner(data, recipe, config, place)
+    taught = teach_planner(data, recipe, config, place)
     fgd = None if kit is None or data.held_out is None else SampledFgd(kit, data.held_out, codec, recipe.mixing)
     denoiser, outcome = train_denoiser(
         data.train, codec, config, recipe.training, held_out=data.held_out, folder=place.run(DENOISER_RUN),
-        resume=place.resume, progress=place.progress, processes=place.processes, fgd=fgd, planner=planner,
+        resume=place.resume, progress=place.progress, processes=place.processes, fgd=fgd, planner=taught[0] if taught else None,
     )  # fmt: skip
     manifest = ModelManifest(
         name=recipe.name,
@@ -227,6 +230,7 @@ def train_model(data: TrainingData, recipe: Recipe, place: Place, *, codec: Body
         codec=recipe.codec.codec,
         mixing=recipe.mixing,
         temperature=recipe.temperature,
+        decides=recipe.decides and taught is not None,  # an untaught plan has no gestures to decide between
         provenance=recipe.provenance,
         licence=recipe.licence,
     )
@@ -235,4 +239,4 @@ def train_model(data: TrainingData, recipe: Recipe, place: Place, *, codec: Body
         with room_to_write(place.folder / recipe.name, "the run's last checkpoint is still good"):
             save_model(model, place.folder / recipe.name, storage=recipe.storage, force=True)
     place.processes.wait()
-    return model, outcome
+    return model, ((taught[1], outcome) if taught else (outcome,))

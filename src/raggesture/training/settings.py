@@ -59,6 +59,7 @@ def recipe_of(settings: Settings, *, name: str, provenance: str = "", licence: s
         rules=settings.compat.rules(),
         mixing=Mixing(**model.mixing.model_dump()),
         temperature=model.temperature,
+        decides=model.decides,
         provenance=provenance,
         licence=licence,
         storage=model.storage,
