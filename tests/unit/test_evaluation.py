@@ -330,7 +330,7 @@ def test_changed_content_protocol_or_options_are_measured_again(results: Path, c
     shorter = _kept(results, corpus, "l1div", "mismatch", protocol=EvaluationProtocol.named("default", 60))
     assert {row["frames"] for row in shorter["rows"]} == {60} and shorter["figures"][1]["value"] is None
     longer = _kept(results, corpus, "l1div", "mismatch", protocol=EvaluationProtocol.named("default", 60), options={"mismatch": {"least_frames": 45}})
-    assert longer["figures"][1]["note"].startswith("60 frames")
+    assert longer["figures"][1]["note"].startswith("by accents, 60 frames")
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK garbage", None])

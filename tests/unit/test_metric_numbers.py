@@ -20,10 +20,10 @@ from raggesture.metrics.distribution import (
 )
 from raggesture.metrics.face import face_lvd, face_mse
 from raggesture.metrics.measured import Measurements, clip_values, means
+from raggesture.metrics.mismatch import ACCENTS, ENERGY, accent_track, arrivals, belonging, loudness
 from raggesture.metrics.physics import footing, hand_depth, log_dimensionless_jerk, root_drift
 from raggesture.metrics.samples import sample_clips, swinging
 from raggesture.metrics.semantic import masked_distance, srgr
-from raggesture.metrics.timing import belonging, voice_envelope
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((120, 6))
@@ -93,29 +93,71 @@ def test_pair_distances_by_blocks_are_exact_also_of_near_copies():
 
 def test_a_motion_goes_best_with_the_voice_it_follows_also_a_little_late():
     voices = RNG.standard_normal((6, 200)).cumsum(axis=1)
-    found = belonging(np.roll(voices, 3, axis=1), voices)
+    found = belonging(np.roll(voices, 3, axis=1), voices, 5)
     assert (found.argmax(axis=1) == np.arange(6)).all()
-    assert np.diag(found).min() > 0.99 > np.diag(belonging(np.roll(voices, 40, axis=1), voices)).max()
-    np.testing.assert_allclose(belonging(voices * 5 + 2, voices), belonging(voices, voices), rtol=1e-9)
+    assert np.diag(found).min() > 0.99 > np.diag(belonging(np.roll(voices, 40, axis=1), voices, 5)).max()
+    np.testing.assert_allclose(belonging(voices * 5 + 2, voices, 5), belonging(voices, voices, 5), rtol=1e-9)
 
 
 def test_what_does_not_change_belongs_to_nobody():
     voices = RNG.standard_normal((3, 100))
     still = voices.copy()
     still[1] = 4.0
-    found = belonging(still, voices)
+    found = belonging(still, voices, 0)
     assert np.isnan(found[1]).all() and np.isfinite(found[[0, 2]]).all()
     for bad in (voices[:, :20], voices[0]):
         with pytest.raises(InputError):
-            belonging(bad, bad)
+            belonging(bad, bad, 5)
 
 
 def test_loudness_is_silence_where_the_voice_has_ended():
     wave = np.full(16_000, 0.5, np.float32)
-    levels = voice_envelope(wave, 90)
+    levels = loudness(wave, 90)
     assert levels.shape == (90,)
     assert levels[:20] == pytest.approx(20 * math.log10(0.5), abs=0.1)
     assert levels[40:] == pytest.approx(-80, abs=0.1)
+
+
+def _syllables(at_s: np.ndarray, seconds: float, strength: np.ndarray) -> np.ndarray:
+    """A wave of vowel-like bursts at given instants."""
+    time = np.arange(round(seconds * 16_000)) / 16_000
+    tone = np.sin(2 * np.pi * 140 * time) + 0.5 * np.sin(2 * np.pi * 280 * time)
+    level = sum(power * np.exp(-0.5 * ((time - at) / 0.05) ** 2) for at, power in zip(at_s, strength, strict=True))
+    return (0.3 * tone * level + 1e-4 * np.sin(2 * np.pi * 900 * time)).astype(np.float32)
+
+
+def _hands_that_arrive(at_s: np.ndarray, seconds: float) -> np.ndarray:
+    """Joints whose right wrist goes from side to side and stops at given instants."""
+    time = np.arange(round(seconds * 30)) / 30
+    place = sum((-1) ** k * np.clip((time - at) / 0.3 + 1, 0, 1) for k, at in enumerate(at_s))
+    joints = np.zeros((len(time), 55, 3))
+    joints[:, 21, 0] = 0.3 * place
+    return joints
+
+
+def test_strokes_arrive_where_a_wrist_stops():
+    found = arrivals(_hands_that_arrive(np.array([2.0, 4.5]), 7.0))
+    peaks = [int(found[:90].argmax()), 90 + int(found[90:].argmax())]
+    assert np.abs(np.array(peaks) / 30 - [2.0, 4.5]).max() <= 1.5 / 30
+    assert arrivals(np.zeros((40, 55, 3))).max() == 0
+
+
+def test_accents_are_where_syllables_are_and_as_high():
+    track = accent_track(_syllables(np.array([1.0, 2.5, 4.0]), 5.0, np.array([0.4, 1.0, 0.4])), 180)
+    at = [20 + int(track[20:50].argmax()), 60 + int(track[60:95].argmax()), 105 + int(track[105:140].argmax())]
+    assert np.abs((np.array(at) + 0.5) / 30 - [1.0, 2.5, 4.0]).max() <= 2 / 30
+    assert track[at[1]] > track[at[0]] and track[155:].max() == 0, "the voice has ended"
+    assert not accent_track(np.zeros(32_000, np.float32), 60).any()
+
+
+def test_motion_whose_strokes_fall_on_accents_is_known_by_its_voice():
+    rng = np.random.default_rng(7)
+    instants = [np.sort(rng.choice(np.arange(1, 19) * 0.5, 7, replace=False)) + rng.uniform(0, 0.2) for _ in range(6)]
+    voices = np.stack([ACCENTS.of_voice(_syllables(at, 10.0, np.ones(len(at))), 300) for at in instants])
+    on, late = (np.stack([ACCENTS.of_motion(_hands_that_arrive(at + by, 10.0)) for at in instants]) for by in (0.0, 0.25))
+    assert np.nanmean(ACCENTS.table(on, voices)) > 95
+    assert np.nanmean(ACCENTS.table(late, voices)) < 60
+    assert ENERGY.table(on, voices).shape == (6, 6)
 
 
 # meaning --------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ _SHOULDERS = (16, 17)
 _FINGER_M, _WRIST_M = 0.008, 0.02
 _LAID_ON_M = 0.008
 """Hands this deep or less are laid on the body: they are hardly moved, so that the correction begins softly."""
+_ROUNDS = 2
+"""Another part of the hand may be the deepest once the first is out."""
 _PARENT_OF_SHOULDER = {16: 13, 17: 14}
 
 
@@ -92,16 +94,25 @@ def keep_hands_out(motion: Motion) -> Motion:
     out = np.array(motion.rotations)
     touched = False
     for hand in HANDS:
-        positions, world = (value.numpy() for value in forward_kinematics(torch.from_numpy(rotations)))
-        depth, way, point = outward(positions, hand)
-        rows = np.flatnonzero(depth > 0)
-        if not len(rows):
-            continue
-        touched = True
-        push = depth[rows] ** 2 / (depth[rows] + _LAID_ON_M)
-        arm = point[rows] - positions[rows, hand.shoulder]
-        turn = shortest_arc(unit(arm), unit(arm + push[:, None] * way[rows]))
-        parent = world[rows, _PARENT_OF_SHOULDER[hand.shoulder]]
-        rotations[rows, hand.shoulder] = rotvec_of(np.swapaxes(parent, -1, -2) @ turn @ parent @ matrix_of(rotations[rows, hand.shoulder]))
-        out[rows, hand.shoulder] = rotations[rows, hand.shoulder].astype(np.float32)
+        rows = np.arange(motion.frames)
+        for _ in range(_ROUNDS):
+            inside, turned = _turned_out(rotations[rows], hand)
+            rows = rows[inside]
+            if not len(rows):
+                break
+            touched = True
+            rotations[rows, hand.shoulder] = turned
+            out[rows, hand.shoulder] = turned.astype(np.float32)
     return Motion(out, motion.translation, motion.expression, motion.fps) if touched else motion
+
+
+def _turned_out(rotations: Floats, hand: _Hand) -> tuple[NDArray[np.int64], Floats]:
+    """Which of the frames (F, 55, 3) have the hand inside the body, and the shoulder's rotation vector (N, 3) rad in each of those."""
+    positions, world = (value.numpy() for value in forward_kinematics(torch.from_numpy(rotations)))
+    depth, way, point = outward(positions, hand)
+    rows = np.flatnonzero(depth > 0)
+    push = depth[rows] ** 2 / (depth[rows] + _LAID_ON_M)
+    arm = point[rows] - positions[rows, hand.shoulder]
+    turn = shortest_arc(unit(arm), unit(arm + push[:, None] * way[rows]))
+    parent = world[rows, _PARENT_OF_SHOULDER[hand.shoulder]]
+    return rows, rotvec_of(np.swapaxes(parent, -1, -2) @ turn @ parent @ matrix_of(rotations[rows, hand.shoulder]))

@@ -105,6 +105,14 @@ def _heard(wave: NDArray[np.float32]) -> _Heard:
     return _Heard(frames, energy, loudest - _GATE_DB, frames == 0 or loudest < _SILENT_DB)
 
 
+def accents(wave: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Instants (K,) s of a wave's syllables and how much each stands out (K,), the mean being 1; none in silence. Wave and errors as ``ProsodyEncoder``."""
+    heard = _heard(wave)
+    if heard.silent:
+        return np.zeros(0), np.zeros(0)
+    return nuclei(wave, heard.energy, heard.gate_db)
+
+
 def nuclei(wave: NDArray[np.float32], energy: NDArray[np.float32], gate_db: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Instants (K,) s of the syllables' nuclei, and their strengths (K,), the mean being 1."""
     loud = energy > gate_db

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from raggesture.metrics.clip import EvaluatedClip
 from raggesture.metrics.measured import Array, Combined, Counts, Figures, Floats, Measurements, clip_values, means, nothing
+from raggesture.metrics.mismatch import JUDGES, Judge, JudgeName
 from raggesture.metrics.of_distribution import NoOptions
-from raggesture.metrics.timing import MARGIN_FRAMES, beat_align, motion_envelope, own_goes_better, voice_envelope
+from raggesture.metrics.timing import MARGIN_FRAMES, beat_align
 from raggesture.plugins.hookspecs import Metric, hookimpl
 from raggesture.speech.audio import resample_there_and_back
 
@@ -55,6 +56,7 @@ class MismatchOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    judge: JudgeName = Field("accents", description="accents: strokes arrive on prominent syllables; energy: wrists move when the voice is loud.")
     least_frames: int = Field(120, ge=30, description="Shorter clips are left out; all others are cut to the shortest of them.")
 
 
@@ -65,11 +67,11 @@ class Mismatch:
     unit: ClassVar[str] = "% of pairs; 50 is chance"
     direction: ClassVar[str] = "higher"
     needs: ClassVar[tuple[str, ...]] = ("voice",)
-    source: ClassVar[str] = "ours, after GENEA's test with people; the judge is the correlation of the wrists' speed with loudness"
+    source: ClassVar[str] = "ours, after GENEA's test with people; the judge is the correlation of the wrists' deceleration with accents"
     meaning: ClassVar[str] = (
-        "Whether hands move when the voice does, told apart from any other speech; a weak judge of one thing: 50 does not prove that nothing fits."
+        "Whether strokes arrive on prominent syllables, told apart from any other speech; a judge of one thing: 50 does not prove that nothing fits."
     )
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     asked_only: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = MismatchOptions
 
@@ -82,15 +84,17 @@ class Mismatch:
         frames = clip.motion.frames
         if frames < self._options.least_frames:
             return {}
-        envelopes = {side: motion_envelope(joints) for side, (_, joints) in zip(("result", "reference"), clip.sides, strict=False)}
-        return {key: value.astype(np.float16) for key, value in {**envelopes, "voice": voice_envelope(clip.wave, frames)}.items()}
+        judge = JUDGES[self._options.judge]
+        envelopes = {side: judge.of_motion(joints) for side, (_, joints) in zip(("result", "reference"), clip.sides, strict=False)}
+        return {key: value.astype(np.float16) for key, value in {**envelopes, "voice": judge.of_voice(clip.wave, frames)}.items()}
 
     def combine(self, measured: Measurements) -> Combined:
         """The share of (clip, other clip) in which the own speech goes better; ties count half."""
         lengths = [shape[0] for shape in measured.shapes("voice") if shape]
         if len(lengths) < 2:
             return nothing(f"{len(lengths)} clip with a voice: nobody else's speech to compare with")
-        tables = [_better(measured, side, min(lengths)) for side in ("result", "reference")]
+        judge = JUDGES[self._options.judge]
+        tables = [_better(measured, judge, side, min(lengths)) for side in ("result", "reference")]
 
         def figures(counts: Counts) -> Figures:
             pairs = np.outer(counts, counts)
@@ -100,18 +104,18 @@ class Mismatch:
 
         rows = {"": (_each(tables[0]), _each(tables[1]))}
         still = int(np.isnan(tables[0]).all(axis=1).sum() - (len(measured) - len(lengths)))
-        note = f"{min(lengths)} frames of each clip" + (f"; {still} clips that do not move are not counted" if still > 0 else "")
+        note = f"by {judge.name}, {min(lengths)} frames of each clip" + (f"; {still} clips that do not move are not counted" if still > 0 else "")
         return Combined(figures, rows, note, (0, 100), draws=300)
 
 
-def _better(measured: Measurements, side: str, frames: int) -> Floats:
+def _better(measured: Measurements, judge: Judge, side: str, frames: int) -> Floats:
     """(N, N): 100 where motion i goes better with its own voice than with k's, 50 where equally, 0 where worse; NaN on the diagonal and where unknown."""
     out = np.full((len(measured), len(measured)), np.nan)
     clips = [k for k in range(len(measured)) if measured.array(k, side) is not None and measured.array(k, "voice") is not None]
     if len(clips) < 2:
         return out
     motions, voices = (np.stack([np.asarray(measured.array(k, key), np.float64)[:frames] for k in clips]) for key in (side, "voice"))
-    out[np.ix_(clips, clips)] = own_goes_better(motions, voices)
+    out[np.ix_(clips, clips)] = judge.table(motions, voices)
     return out
 
 

@@ -1,7 +1,7 @@
 """The figures that tell whether a trained model obeys: asked = made, strokes on words, seams, inverted noise.
 
 Held-out clips are read through an index of their own, so that they come by the same road as exemplars. Each event is one
-window whose stroke lies where chance puts it; conditions are the held-out clip's. "Forced" asks for another gesture than the
+window whose stroke lies where chance puts it; conditions are the held-out clip's, arms are steadied as in the pipeline. "Forced" asks for another gesture than the
 word's, which is where methods differ. Source: TRAINING "The whole chain in miniature".
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from raggesture.body.steady import steady_arms
 from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_FRAMES, WINDOW_SECONDS, frame_of_seconds, seconds_of_frame
 from raggesture.diffusion.samplers import Sampler
 from raggesture.metrics.fgd import EvaluationKit
@@ -142,7 +143,8 @@ def _make(synthesizer: Synthesizer, heldout: Index, index: Index, events: Sequen
                 made.stds.append(float(levels[0][:, :10].std()))
         insertions = [Insertion(k, item, p.target) for k, (item, p) in enumerate(found)]
         injection = inject(synthesizer, how, levels, clean, insertions, synthesizer.noise(len(batch), rng), rates)
-        motions = synthesizer.decode(synthesizer.sample(synthesizer.conditions(scenes), injection.start, injection.guide))
+        decoded = synthesizer.decode(synthesizer.sample(synthesizer.conditions(scenes), injection.start, injection.guide))
+        motions = [steady_arms(motion) for motion in decoded]
         made.events += batch
         made.placements += placements
         made.motions += motions

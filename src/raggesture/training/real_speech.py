@@ -2,7 +2,7 @@
 
 ``python -m raggesture.training.real_speech VOICE... --out FILE.json`` makes motion for each recording with the packaged model, several times over, with what is
 retrieved and from the words alone, cuts all of it into pieces, and counts in how many pairs of pieces a motion goes better with its own voice than with
-another piece's (``metrics.timing.own_goes_better``). 50 % is chance. The interval draws pieces again, not recordings: it says nothing about other speakers.
+another piece's (``metrics.mismatch``). 50 % is chance. The interval draws pieces again, not recordings: it says nothing about other speakers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from raggesture.clock import MOTION_FPS, SAMPLE_RATE_HZ
 from raggesture.diffusion.schedules import Hold, HoldOptions
 from raggesture.errors import RaggestureError, UsageError
 from raggesture.metrics.bodies import MannequinBody
-from raggesture.metrics.timing import motion_envelope, own_goes_better, voice_envelope
+from raggesture.metrics.mismatch import JUDGES, Judge
 from raggesture.outputs import new_files
 from raggesture.pipeline import GenerateOptions, Pipeline
 from raggesture.retrieval.by_llm import LlmOptions, LlmRetriever
@@ -71,28 +71,44 @@ def verdict(way: str, tables: Sequence[Floats], seconds: float, seed: int = 0) -
     return Verdict(way, float(np.nanmean(mean)), float(low), float(high), len(mean), seconds, len(tables))
 
 
-def judge(pipeline: Pipeline, speeches: Sequence[Speech], seconds: float, runs: int, tell: Callable[[str], None]) -> list[Verdict]:
-    """Make and judge every way. Raises: UsageError for fewer than two pieces."""
-    frames = round(seconds * MOTION_FPS)
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """The ``judge``'s envelopes of everything that was made one way: ``motions[run][recording]`` and ``voices[recording]``, each (F,) at 30 fps."""
+
+    way: str
+    judge: Judge
+    voices: tuple[Floats, ...]
+    motions: tuple[tuple[Floats, ...], ...]
+
+
+def make(pipeline: Pipeline, speeches: Sequence[Speech], by: Judge, runs: int, tell: Callable[[str], None]) -> list[Made]:
+    """Motion for every recording, ``runs`` times each way."""
     lengths = [int(len(speech.wave) / SAMPLE_RATE_HZ * MOTION_FPS) for speech in speeches]
-    voices = [piece for speech, length in zip(speeches, lengths, strict=True) for piece in cut(voice_envelope(speech.wave, length), frames)]
-    if len(voices) < 2:
-        raise UsageError(f"real speech: {len(voices)} piece of {seconds:g} s; expected at least two - name more recordings or shorter --seconds")
+    voices = tuple(by.of_voice(speech.wave, length) for speech, length in zip(speeches, lengths, strict=True))
     retriever, schedule = LlmRetriever(LlmOptions(cache=False)), Hold(HoldOptions())
-    found = []
+    made = []
     for way, inject in WAYS:
-        tables = []
+        of_runs = []
         for seed in range(runs):
             motions: list[Floats] = []
             for speech, length in zip(speeches, lengths, strict=True):
-                made = pipeline.generate(speech, GenerateOptions(seed=seed, inject=inject), retriever=retriever, schedule=schedule)
-                joints = MannequinBody().joints(made.motion)[:length]
-                envelope = motion_envelope(joints)
-                motions += cut(np.pad(envelope, (0, max(length - len(envelope), 0)), mode="edge"), frames)
-            tables.append(own_goes_better(np.stack(motions), np.stack(voices)))
-        found.append(verdict(way, tables, seconds))
-        tell(str(found[-1]))
-    return found
+                motion = pipeline.generate(speech, GenerateOptions(seed=seed, inject=inject), retriever=retriever, schedule=schedule).motion
+                envelope = by.of_motion(MannequinBody().joints(motion)[:length])
+                motions.append(np.pad(envelope, (0, max(length - len(envelope), 0)), mode="edge"))
+            of_runs.append(tuple(motions))
+            tell(f"{way}: {seed + 1} of {runs}")
+        made.append(Made(way, by, voices, tuple(of_runs)))
+    return made
+
+
+def judge(made: Made, seconds: float) -> Verdict:
+    """Cut into pieces of ``seconds`` and hold every motion against every voice. Raises: UsageError for fewer than two pieces."""
+    frames = round(seconds * MOTION_FPS)
+    voices = [piece for track in made.voices for piece in cut(track, frames)]
+    if len(voices) < 2:
+        raise UsageError(f"real speech: {len(voices)} piece of {seconds:g} s; expected at least two - name more recordings or shorter --seconds")
+    tables = [made.judge.table(np.stack([piece for track in run for piece in cut(track, frames)]), np.stack(voices)) for run in made.motions]
+    return verdict(made.way, tables, seconds)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -100,19 +116,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m raggesture.training.real_speech", description="The mismatch test on recordings of people.")
     parser.add_argument("voices", nargs="+", type=Path, help="recordings; a transcript beside one is used")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    parser.add_argument("--seconds", type=float, default=8.0, help="length of a piece (default 8)")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[10.0, 5.0], help="length of a piece; several are judged one by one (default 10 5)")
     parser.add_argument("--runs", type=int, default=5, help="how often each is made (default 5)")
+    parser.add_argument("--judge", choices=tuple(JUDGES), default="accents", help="what of motion and voice is held together (default accents)")
     options = parser.parse_args(arguments)
 
     def tell(line: str) -> None:
         sys.stderr.write(line + "\n")
 
     try:
-        if options.runs < 1 or options.seconds < 2:
+        if options.runs < 1 or min(options.seconds) < 2:
             raise UsageError("real speech: expected at least one run and two seconds - correct the options")
         speeches = [load_speech(path) for path in options.voices]
-        verdicts = judge(Pipeline.load(), speeches, options.seconds, options.runs, tell)
-        content = {"schema": SCHEMA, "voices": [path.name for path in options.voices], "verdicts": [asdict(each) for each in verdicts]}
+        made = make(Pipeline.load(), speeches, JUDGES[options.judge], options.runs, tell)
+        verdicts = [judge(each, seconds) for seconds in options.seconds for each in made]
+        for each in verdicts:
+            tell(str(each))
+        content = {"schema": SCHEMA, "judge": options.judge, "voices": [path.name for path in options.voices], "verdicts": [asdict(each) for each in verdicts]}
         with new_files([options.out], force=True) as (target,):
             target.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except RaggestureError as fault:
