@@ -82,7 +82,22 @@ def test_what_is_left_out_is_not_found(index: Index) -> None:
 def test_a_named_gesture_and_the_default_are_ranked_by_terms(index: Index) -> None:
     named = replace(HUGE, gesture="small")
     assert Ranking("llm", RELEASED, Weights())(named, index) == by_terms(named, index)
-    assert Ranking("llm", RankingOptions(), Weights())(HUGE, index) == by_terms(HUGE, index)
+    assert Ranking("llm", RankingOptions(), Weights())(named, index) == by_terms(named, index)
+    assert Ranking("llm", RankingOptions(least_similarity=0), Weights())(HUGE, index) == by_terms(HUGE, index)
+
+
+@pytest.mark.parametrize("least", [0.2, 0.44, 0.9, 1.0])
+def test_a_word_that_is_not_near_brings_no_gesture(index: Index, least: float) -> None:
+    ranking = Ranking("llm", RankingOptions(least_similarity=least), Weights())
+    for word in ("huge", "bigger", "there", "mountain"):
+        query = replace(HUGE, word=word)
+        every, near = by_terms(query, index), ranking(query, index)
+        cosines = [index.vocabulary_similarities(word)[index.word_number(hit.exemplar.word)] for hit in every]
+        assert near == tuple(hit for hit, cosine in zip(every, cosines, strict=True) if hit.exemplar.word == word or cosine >= least - 1e-6)
+    assert {hit.exemplar.word for hit in ranking(HUGE, index)} >= {"huge"}, "the word itself is always near"
+    without = Weights(similarity=0.0)
+    assert Ranking("discourse", RankingOptions(least_similarity=least), without)(HUGE, index) == by_terms(HUGE, index, without)
+    assert ranking(replace(HUGE, word=""), index) == by_terms(replace(HUGE, word=""), index)
 
 
 def test_it_is_an_option_of_the_retrievers(index: Index) -> None:

@@ -1,8 +1,8 @@
 """The figures that tell whether a trained model obeys: asked = made, strokes on words, seams, inverted noise.
 
 Held-out clips are read through an index of their own, so that they come by the same road as exemplars. Each event is one
-window whose stroke lies where chance puts it; conditions are the held-out clip's, arms are steadied as in the pipeline. "Forced" asks for another gesture than the
-word's, which is where methods differ. Source: TRAINING "The whole chain in miniature".
+window whose stroke lies where chance puts it; conditions are the held-out clip's, arms are steadied as in the pipeline.
+"Forced" asks for another gesture than the word's, which is where methods differ. Source: TRAINING "The whole chain in miniature".
 """
 
 from __future__ import annotations
