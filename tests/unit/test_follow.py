@@ -134,7 +134,7 @@ def test_words_that_come_too_late_are_said_to(pipeline: Pipeline) -> None:
 def test_other_shapes(pipeline: Pipeline, shape: FollowOptions) -> None:
     motion, follower, _ = followed(pipeline, shape, replace(OPTIONS, plant_feet=False))
     assert motion.frames == round(SECONDS * 30) and follower.told.inserted
-    assert shape.latency_s(OPTIONS) == pytest.approx(shape.stride_chunks + shape.lookahead_chunks + (4 + 4) / 15 + 0.5)
+    assert shape.latency_s(OPTIONS) == pytest.approx(shape.stride_chunks + shape.lookahead_chunks + (4 + 4 + 4) / 15 + 0.5)
 
 
 def test_memory_stays(pipeline: Pipeline) -> None:

@@ -28,16 +28,16 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 @pytest.mark.parametrize(("cls", "options"), ALL)
 def test_only_the_speaker_and_the_hand_that_were_asked_for(cls: Any, options: Any, index: Index) -> None:
-    everything = cls(options(least_similarity=0)).rank(HUGE, index)
+    everything = cls(options(least_similarity=0, lexicon=False)).rank(HUGE, index)
     assert {hit.exemplar.speaker for hit in everything} == {"ann", "bob"}
-    bobs = cls(options(least_similarity=0, speaker="bob")).rank(HUGE, index)
+    bobs = cls(options(least_similarity=0, lexicon=False, speaker="bob")).rank(HUGE, index)
     assert {hit.exemplar.speaker for hit in bobs} == {"bob"} and len(bobs) == 2
     hands = {hit.exemplar.hand for hit in everything}
     for hand in ("left", "right", "both"):
-        found = cls(options(least_similarity=0, hand=hand)).rank(HUGE, index)
+        found = cls(options(least_similarity=0, lexicon=False, hand=hand)).rank(HUGE, index)
         assert {hit.exemplar.hand for hit in found} == ({hand} & hands)
         assert len(found) == sum(hit.exemplar.hand == hand for hit in everything)
-    made = cls(options(least_similarity=0, speaker="ann"))
+    made = cls(options(least_similarity=0, lexicon=False, speaker="ann"))
     assert made.rank(HUGE, index) == made.rank(HUGE, index)
     without = index.excluding(["1_ann_0_1_1"])
     assert "1_ann_0_1_1" not in {hit.exemplar.clip for hit in made.rank(HUGE, without)}

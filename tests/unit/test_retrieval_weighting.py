@@ -9,11 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from helpers_retrieval import ToyAudio, ToyText, make_clip, toy_corpus
+from raggesture.corpus.starter.lexicon_file import load_lexicon
 from raggesture.retrieval.by_discourse import DiscourseOptions, DiscourseRetriever
 from raggesture.retrieval.by_gesture_type import GestureTypeOptions, GestureTypeRetriever
 from raggesture.retrieval.by_llm import LlmOptions, LlmRetriever
 from raggesture.retrieval.index import Index
 from raggesture.retrieval.rank import Weights, by_terms
+from raggesture.retrieval.served import Served, served_words
 from raggesture.retrieval.weighting import Ranking, RankingOptions, windows_of
 from raggesture.types import Query
 
@@ -83,12 +85,12 @@ def test_a_named_gesture_and_the_default_are_ranked_by_terms(index: Index) -> No
     named = replace(HUGE, gesture="small")
     assert Ranking("llm", RELEASED, Weights())(named, index) == by_terms(named, index)
     assert Ranking("llm", RankingOptions(), Weights())(named, index) == by_terms(named, index)
-    assert Ranking("llm", RankingOptions(least_similarity=0), Weights())(HUGE, index) == by_terms(HUGE, index)
+    assert Ranking("llm", RankingOptions(least_similarity=0, lexicon=False), Weights())(HUGE, index) == by_terms(HUGE, index)
 
 
 @pytest.mark.parametrize("least", [0.2, 0.44, 0.9, 1.0])
 def test_a_word_that_is_not_near_brings_no_gesture(index: Index, least: float) -> None:
-    ranking = Ranking("llm", RankingOptions(least_similarity=least), Weights())
+    ranking = Ranking("llm", RankingOptions(least_similarity=least, lexicon=False), Weights())
     for word in ("huge", "bigger", "there", "mountain"):
         query = replace(HUGE, word=word)
         every, near = by_terms(query, index), ranking(query, index)
@@ -96,8 +98,29 @@ def test_a_word_that_is_not_near_brings_no_gesture(index: Index, least: float) -
         assert near == tuple(hit for hit, cosine in zip(every, cosines, strict=True) if hit.exemplar.word == word or cosine >= least - 1e-6)
     assert {hit.exemplar.word for hit in ranking(HUGE, index)} >= {"huge"}, "the word itself is always near"
     without = Weights(similarity=0.0)
-    assert Ranking("discourse", RankingOptions(least_similarity=least), without)(HUGE, index) == by_terms(HUGE, index, without)
+    assert Ranking("discourse", RankingOptions(least_similarity=least, lexicon=False), without)(HUGE, index) == by_terms(HUGE, index, without)
     assert ranking(replace(HUGE, word=""), index) == by_terms(replace(HUGE, word=""), index)
+
+
+def test_a_word_of_the_lexicon_gets_its_gesture(index: Index) -> None:
+    """ "massive" is in no clip; the lexicon has it under "big", which clips make on other words."""
+    assert served_words()["massive"] == Served("big", "iconic") and index.word_number("massive") < 0
+    massive = replace(HUGE, word="Massive,", prominence=None)
+    hits = Ranking("llm", RankingOptions(), Weights())(massive, index)
+    of_big = [hit for hit in hits if hit.exemplar.gesture == "big"]
+    assert of_big and list(hits[: len(of_big)]) == of_big, "its own gesture first"
+    assert all(hit.query is massive and hit.terms["gesture"] == 5.0 and sum(hit.terms.values()) == pytest.approx(hit.score) for hit in of_big)
+    assert len({hit.exemplar.row for hit in hits}) == len(hits)
+    without = Ranking("llm", RankingOptions(lexicon=False), Weights())(massive, index)
+    assert not any("gesture" in hit.terms for hit in without)
+    for other in (replace(massive, kind="deictic"), replace(massive, word="xylophone")):
+        assert not any("gesture" in hit.terms for hit in Ranking("llm", RankingOptions(), Weights())(other, index))
+
+
+def test_the_served_words_are_the_lexicons() -> None:
+    lexicon = load_lexicon()
+    wanted = {word: Served(gesture.name, gesture.kind) for gesture in lexicon.gestures if not gesture.relations for word in gesture.words}
+    assert dict(served_words()) == wanted
 
 
 def test_it_is_an_option_of_the_retrievers(index: Index) -> None:

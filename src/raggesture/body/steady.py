@@ -25,8 +25,8 @@ ARMS = ((13, 16, 18, 20), (14, 17, 19, 21))
 """Collar, shoulder, elbow, wrist of the left and the right arm."""
 _CHEST = 9
 _SIGMA_S, _SIGMA_M = 0.13, 0.03
-REACH_S = 2 * _SIGMA_S
-"""No frame depends on one further away than this."""
+REACH_S = 4 / 15
+"""No frame depends on one further away than this: two sigmas, whole frames at 15 and 30 a second."""
 
 
 def steady_arms(motion: Motion) -> Motion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_FRAMES, seconds_of_
 from raggesture.retrieval.filters import Filter, FilterOptions
 from raggesture.retrieval.rank import Weights, by_terms
 from raggesture.retrieval.released import Mark, Method, Point, Window, WindowDatabase
+from raggesture.retrieval.served import served_words
+from raggesture.retrieval.words import clean_word
 from raggesture.types import GESTURE_KINDS, Hit, Query
 
 if TYPE_CHECKING:
@@ -28,11 +31,13 @@ class RankingOptions(FilterOptions):
 
     ``least_similarity``: under ``default``, a hit for another word than the query's counts only if the cosine of the two is at least this; a wrong
     gesture is worse than none. Of the packaged index's words, the nearest of another family has the same gesture in 4 of 34 cases below 0.44, in a fifth
-    between that and 0.55, in half above.
+    between that and 0.55, in half above. ``lexicon``: under ``default``, a word that the packaged lexicon serves by a gesture of the query's kind, which
+    the index names too, gets that gesture as if it were its own word.
     """
 
     weighting: Literal["default", "released"] = "default"
     least_similarity: float = Field(default=0.44, ge=0, le=1)
+    lexicon: bool = True
 
 
 def grid(frames: int) -> range:
@@ -78,8 +83,21 @@ class Ranking:
         self._method, self._weights = method, weights
         self._released = options.weighting == "released"
         self._filter = Filter(options)
+        self._by_lexicon = options.lexicon and weights.word > 0
         self._least = options.least_similarity * weights.similarity
         self._kept: tuple[Index, WindowDatabase] | None = None
+
+    def _served(self, query: Query, index: Index) -> list[Hit]:
+        """Exemplars of the gesture that the lexicon has for the query's word, scored like the word's own."""
+        found = served_words().get(clean_word(query.word)) if self._by_lexicon else None
+        if found is None or found.kind != query.kind or found.gesture not in index.events.gestures:
+            return []
+        hits = []
+        for hit in by_terms(replace(query, gesture=found.gesture), index, self._weights):
+            terms = {name: value for name, value in hit.terms.items() if name not in ("word", "similarity")} | {"gesture": self._weights.word}
+            terms = dict(hit.terms) if "word" in hit.terms else terms
+            hits.append(Hit(query, hit.exemplar, sum(terms.values()), terms))
+        return hits
 
     def _near(self, hit: Hit) -> bool:
         """Whether a hit's word is the query's, or near enough to it, or words do not count."""
@@ -91,7 +109,10 @@ class Ranking:
         if query.gesture:
             return by_terms(query, narrowed, self._weights)
         if not self._released:
-            return tuple(hit for hit in by_terms(query, narrowed, self._weights) if self._near(hit))
+            near = [hit for hit in by_terms(query, narrowed, self._weights) if self._near(hit)]
+            served = self._served(query, narrowed)
+            rows = {hit.exemplar.row for hit in served}
+            return tuple(sorted([*served, *(hit for hit in near if hit.exemplar.row not in rows)], key=lambda hit: -hit.score))
         if self._kept is None or self._kept[0].events is not narrowed.events or not np.array_equal(self._kept[0].allowed, narrowed.allowed):
             self._kept = (narrowed, WindowDatabase(windows_of(narrowed)))
         point = Point(query.word, query.kind, query.speaker, query.prominence, np.zeros((0, narrowed.manifest.text_dim), np.float32))
