@@ -71,7 +71,8 @@ def test_the_command_on_the_packaged_model(tmp_path: Path) -> None:
     for forced in (False, True):
         many, few, coarse = rows["ddim", 50, forced], rows["dpm++", 12, forced], rows["ddim", 12, forced]
         assert many["off_reference_m"] == many["fgd_change"] == 0 and many["jerk_over_reference"] == 1
-        assert few["asked_is_made"] == 1 and few["off_reference_m"] < coarse["off_reference_m"] < 0.03, "twelve as near as they can be"
+        assert few["asked_is_made"] >= many["asked_is_made"] >= 0.75, "no gesture is lost by fewer steps"
+        assert few["off_reference_m"] < coarse["off_reference_m"] < 0.03, "twelve as near as they can be"
         assert few["free_off_reference_m"] < 0.01 and few["seconds"] < many["seconds"]
         assert few["round_trip_m"] < many["round_trip_m"] < coarse["round_trip_m"] and few["inverted_std"] == pytest.approx(many["inverted_std"], abs=0.03)
     with (tmp_path / "steps.csv").open() as stream:

@@ -27,9 +27,9 @@ from raggesture.motion import Motion, concatenated
 Floats = NDArray[np.float64]
 SIDES = ("left", "right")
 _FAR_M, _TURNED_RAD = 0.09, 0.45
-_STEP_S, _AHEAD_S, _PAUSE_S = 0.42, 0.7, 0.15
+_STEP_S, _AHEAD_S, _PAUSE_S = 0.5, 0.7, 0.15
 _LIFT_M, _WISH_SIGMA_S = 0.06, 0.30
-_LIFTED, _SWINGS = 0.3, (0.22, 0.78)
+_LIFTED, _SWINGS = 0.35, (0.26, 0.74)
 """Shares of a step: it is lifted (and put down) in the first, and goes its way between the second; what touches the floor hardly moves."""
 LOOKAHEAD_S = 4 * _WISH_SIGMA_S + _AHEAD_S + ROOT_REACH_S
 """What is decided at a frame depends on this much after it, at most."""
