@@ -35,6 +35,7 @@ COLUMNS = (
     Column("retrieval-recall gesture@1", "found = labelled, %", 0),
     Column("ldlj", "LDLJ", 1),
     Column("footing slide", "slide, m/s", 3),
+    Column("hand-penetration share", "hand in the body, share of frames", 4),
 )
 
 
