@@ -5,6 +5,7 @@ Source: RAG-Gesture section 3.3; METHOD part I (d) and (e).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,9 @@ from raggesture.retrieval.rank import best
 from raggesture.types import Cues, Drop, Hit, Placement, Query, Speech
 
 RUNNERS_UP = 3
+_NAMED = 5
+"""So many words are named where none got a gesture."""
+_LOG = logging.getLogger("raggesture")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,4 +137,12 @@ def make_plan(speech: Speech, cues: Cues, options: GenerateOptions, retriever: R
     Raises:
         ServiceError: the retriever's service does not answer, and ``options.retriever_fallback`` is ``fail``.
     """
-    return place_found(search(speech, cues, options, retriever, index, voice_of(speech.wave)), speech.duration_s, starts, options, index)
+    plan = place_found(search(speech, cues, options, retriever, index, voice_of(speech.wave)), speech.duration_s, starts, options, index)
+    if index is None or not plan.queries or any(plan.hits):
+        return plan
+    words = ", ".join(sorted({repr(query.word) for query in plan.queries})[:_NAMED])
+    note = (
+        f"no gesture was placed: none was found for {words}; the motion is the model's own - '-R least_similarity=0' takes the nearest gesture, whatever it is"
+    )
+    _LOG.warning(note)
+    return replace(plan, notes=(*plan.notes, note))

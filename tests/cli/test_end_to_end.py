@@ -278,10 +278,16 @@ def test_real_voices(call: Call, warm: None, real_speech: Path, tmp_path: Path) 
     assert len(files) >= 6
     found = call("generate", *files, "--out", tmp_path, "--steps", FEW, "--format", "npz", "--retriever", "llm")
     assert found.code == 0, found.err
+    bare = []
     for file in files:
         made, info = Made(tmp_path, file.stem), soundfile.info(file)
         assert abs(read_npz(made.npz).frames - info.duration * 30) <= 0.5, file.name
-        assert len(made.trace.transcript.words) > 5 and made.trace.placements, file.name
+        assert len(made.trace.transcript.words) > 5 and made.trace.queries, file.name
+        if not made.trace.placements:
+            bare.append(file.name)
+            assert all("near enough" in drop.reason for drop in made.trace.drops), "three seconds may have no word that a gesture is near to; it is said"
+            assert "no gesture was placed" in found.err and any(note.startswith("no gesture was placed") for note in made.trace.notes)
+    assert len(bare) <= 1, bare
 
 
 def test_silence_is_idle_motion_and_a_warning(call: Call, warm: None, tmp_path: Path) -> None:

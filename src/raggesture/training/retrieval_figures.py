@@ -132,7 +132,7 @@ def measure(index: Index, asked: Sequence[Asked], rank: Rank) -> Found:
 
 def figures(index: Index, clips: Sequence[Clip]) -> tuple[tuple[Row, ...], int]:
     """All rows, and how often the labeller asked."""
-    ours, released = RankingOptions(), RankingOptions(weighting="released")
+    ours, released, bare = RankingOptions(), RankingOptions(weighting="released"), RankingOptions(lexicon=False)
     labels, (words, labelled), connectives = given_labels(clips), labelled_words(clips), relations(clips)
     general, of_type, of_relation = Weights(), by_gesture_type.WEIGHTS, by_discourse.WEIGHTS
     ways: tuple[tuple[str, Sequence[Asked], Method, Weights], ...] = (
@@ -144,6 +144,8 @@ def figures(index: Index, clips: Sequence[Clip]) -> tuple[tuple[Row, ...], int]:
     plan: list[tuple[str, str, Sequence[Asked], Rank]] = []
     for name, asked, method, weights in ways:
         plan += [(name, "default", asked, Ranking(method, ours, weights)), (name, "released", asked, Ranking(method, released, weights))]
+        if name != "discourse":  # a corpus that was made by the lexicon is no judge of it
+            plan.append((name, "default without lexicon", asked, Ranking(method, bare, weights)))
         if name in ("given label", "discourse"):
             plan += [(name, f"default {less}", asked, Ranking(method, ours, fewer)) for less, fewer in left_out(weights).items()]
     return tuple(Row(name, weighting, measure(index, asked, rank)) for name, weighting, asked, rank in plan), labelled
