@@ -141,8 +141,6 @@ def make_plan(speech: Speech, cues: Cues, options: GenerateOptions, retriever: R
     if index is None or not plan.queries or any(plan.hits):
         return plan
     words = ", ".join(sorted({repr(query.word) for query in plan.queries})[:_NAMED])
-    note = (
-        f"no gesture was placed: none was found for {words}; the motion is the model's own - '-R least_similarity=0' takes the nearest gesture, whatever it is"
-    )
+    note = f"no gesture was placed: {retriever.name} found none for {words}; the motion is the model's own (-R least_similarity=0 takes any)"
     _LOG.warning(note)
     return replace(plan, notes=(*plan.notes, note))

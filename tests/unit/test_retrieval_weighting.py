@@ -15,7 +15,6 @@ from raggesture.retrieval.by_gesture_type import GestureTypeOptions, GestureType
 from raggesture.retrieval.by_llm import LlmOptions, LlmRetriever
 from raggesture.retrieval.index import Index
 from raggesture.retrieval.rank import Weights, by_terms
-from raggesture.retrieval.served import Served, served_words
 from raggesture.retrieval.weighting import Ranking, RankingOptions, windows_of
 from raggesture.types import Query
 
@@ -104,7 +103,7 @@ def test_a_word_that_is_not_near_brings_no_gesture(index: Index, least: float) -
 
 def test_a_word_of_the_lexicon_gets_its_gesture(index: Index) -> None:
     """ "massive" is in no clip; the lexicon has it under "big", which clips make on other words."""
-    assert served_words()["massive"] == Served("big", "iconic") and index.word_number("massive") < 0
+    assert [gesture.name for gesture in load_lexicon().for_word("massive")] == ["big"] and index.word_number("massive") < 0
     massive = replace(HUGE, word="Massive,", prominence=None)
     hits = Ranking("llm", RankingOptions(), Weights())(massive, index)
     of_big = [hit for hit in hits if hit.exemplar.gesture == "big"]
@@ -115,12 +114,6 @@ def test_a_word_of_the_lexicon_gets_its_gesture(index: Index) -> None:
     assert not any("gesture" in hit.terms for hit in without)
     for other in (replace(massive, kind="deictic"), replace(massive, word="xylophone")):
         assert not any("gesture" in hit.terms for hit in Ranking("llm", RankingOptions(), Weights())(other, index))
-
-
-def test_the_served_words_are_the_lexicons() -> None:
-    lexicon = load_lexicon()
-    wanted = {word: Served(gesture.name, gesture.kind) for gesture in lexicon.gestures if not gesture.relations for word in gesture.words}
-    assert dict(served_words()) == wanted
 
 
 def test_it_is_an_option_of_the_retrievers(index: Index) -> None:

@@ -181,8 +181,8 @@ def place(
     for number, (query, hit) in enumerate(zip(queries, hits, strict=True)):
         frame = frame_of_seconds(query.stroke_s)
         if hit is None:
-            asked = f"gesture {query.gesture!r}" if query.gesture else f"kind {query.kind!r}"
-            reasons[number] = f"the retriever found no exemplar of {asked} that is near enough"
+            asked = f"gesture {query.gesture!r}" if query.gesture else f"kind {query.kind!r} that is near enough"
+            reasons[number] = f"the retriever found no exemplar of {asked}"
         elif frame >= frames:
             reasons[number] = f"its stroke at {query.stroke_s:.2f} s lies beyond the speech's {duration_s:.2f} s"
         elif query in kept:

@@ -14,7 +14,6 @@ from raggesture.clock import CHUNK_FRAMES, MODEL_FPS, WINDOW_FRAMES, seconds_of_
 from raggesture.retrieval.filters import Filter, FilterOptions
 from raggesture.retrieval.rank import Weights, by_terms
 from raggesture.retrieval.released import Mark, Method, Point, Window, WindowDatabase
-from raggesture.retrieval.served import served_words
 from raggesture.retrieval.words import clean_word
 from raggesture.types import GESTURE_KINDS, Hit, Query
 
@@ -89,11 +88,14 @@ class Ranking:
 
     def _served(self, query: Query, index: Index) -> list[Hit]:
         """Exemplars of the gesture that the lexicon has for the query's word, scored like the word's own."""
-        found = served_words().get(clean_word(query.word)) if self._by_lexicon else None
-        if found is None or found.kind != query.kind or found.gesture not in index.events.gestures:
+        if not self._by_lexicon:
             return []
+        from raggesture.corpus.starter.lexicon_file import load_lexicon  # it loads torch, which naming the retrievers must not
+
+        served = load_lexicon().for_word(clean_word(query.word))  # a gesture of a relation is triggered by a connective, not by its word alone
+        names = [gesture.name for gesture in served if gesture.kind == query.kind and not gesture.relations and gesture.name in index.events.gestures]
         hits = []
-        for hit in by_terms(replace(query, gesture=found.gesture), index, self._weights):
+        for hit in (hit for name in names for hit in by_terms(replace(query, gesture=name), index, self._weights)):
             terms = {name: value for name, value in hit.terms.items() if name not in ("word", "similarity")} | {"gesture": self._weights.word}
             terms = dict(hit.terms) if "word" in hit.terms else terms
             hits.append(Hit(query, hit.exemplar, sum(terms.values()), terms))
